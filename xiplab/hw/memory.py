@@ -1,0 +1,179 @@
+"""The machine's storage: every frame there is, in one array on real, shareable memory.
+
+`Storage` owns all bytes. `AbsoluteStorage` is what one virtual machine calls its storage: a few
+ranges of absolute addresses, each lying on frames of `Storage`. Two virtual machines share a
+segment when their ranges lie on the same frames; nothing is copied, and `np.shares_memory` says so.
+
+    storage = Storage()
+    ram = AbsoluteStorage(storage)
+    ram.attach(Paddr(0), storage.allocate(256), 256, writable=True, name="LINUX1")
+    ram.view(Paddr(0x1000), 16)[:] = 7
+
+Nothing but this module maps host memory. A frame number here is a *host* frame (an index into
+`Storage`); a guest's own frame numbers (Pfn) are turned into it by its AbsoluteStorage.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import tempfile
+from bisect import bisect_right, insort
+from dataclasses import dataclass
+
+import numpy as np
+
+from xiplab.errors import ADDRESSING, KernelBug, ProgramInterruption, bug_on
+from xiplab.ondisk import Bytes
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Paddr, Pfn
+
+DEFAULT_SIZE = 64 * GiB
+
+
+def _shareable_file(size: int) -> int:
+    """A descriptor of `size` bytes of memory that other processes can map: a memfd where there is one."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("xiplab-storage", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    else:
+        fd, path = tempfile.mkstemp(prefix="xiplab-storage-")
+        os.unlink(path)
+    os.ftruncate(fd, size)
+    return fd
+
+
+class Storage:
+    """All frames of the machine, sparse: a frame takes host memory when it is first written.
+
+    Attributes:
+        fd: descriptor of the memory; another process that maps it sees the same frames.
+        map: the host's mapping of it; slices copy, memoryviews and arrays do not.
+        array: uint8 view of all frames. readonly: the same, refusing stores.
+        npages: capacity in frames. used: frames given out.
+    """
+
+    def __init__(self, size: int = DEFAULT_SIZE) -> None:
+        self.fd = _shareable_file(size)
+        self.map = mmap.mmap(self.fd, size)
+        self.array: Bytes = np.frombuffer(self.map, np.uint8)
+        self.readonly: Bytes = np.frombuffer(memoryview(self.map).toreadonly(), np.uint8)
+        self.npages = size >> PAGE_SHIFT
+        self.used = 0
+        self._free: list[tuple[int, int]] = [(0, self.npages)]
+
+    def allocate(self, npages: int) -> int:
+        """Take `npages` frames in a row, all zero; returns the first host frame.
+
+        Raises:
+            OSError: EINVAL for less than one frame; ENOMEM if there is no such run.
+        """
+        if npages < 1:
+            raise OSError(errno.EINVAL, f"storage: cannot take {npages} frames")
+        for index, (first, length) in enumerate(self._free):
+            if length >= npages:
+                rest = (first + npages, length - npages)
+                self._free[index:index + 1] = [rest] if rest[1] else []
+                self.used += npages
+                return first
+        raise OSError(errno.ENOMEM, f"storage: no {npages} frames in a row ({self.used} of "
+                                    f"{self.npages} in use)")
+
+    def free(self, first: int, npages: int) -> None:
+        """Give frames back; their contents are gone (the next owner reads zeros)."""
+        self._erase(first, npages)
+        self.used -= npages
+        insort(self._free, (first, npages))
+        index = self._free.index((first, npages))
+        for left in (index, index - 1):
+            if 0 <= left < len(self._free) - 1:
+                (a, na), (b, nb) = self._free[left:left + 2]
+                bug_on(a + na > b, f"storage: frame {b} given back twice")
+                if a + na == b:
+                    self._free[left:left + 2] = [(a, na + nb)]
+
+    def _erase(self, first: int, npages: int) -> None:
+        start, nbytes = first << PAGE_SHIFT, npages << PAGE_SHIFT
+        try:
+            self.map.madvise(mmap.MADV_REMOVE, start, nbytes)
+        except (AttributeError, OSError):
+            self.array[start:start + nbytes] = 0
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class StorageRange:
+    """A run of a guest's absolute addresses and the host frames that it lies on."""
+
+    start: Paddr
+    npages: int
+    first: int
+    writable: bool
+    name: str
+
+    @property
+    def end(self) -> Paddr:
+        """The last byte's address."""
+        return Paddr(self.start + (self.npages << PAGE_SHIFT) - 1)
+
+
+class AbsoluteStorage:
+    """What one virtual machine calls its storage: ranges of absolute addresses on host frames.
+
+    Attributes:
+        storage: the frames themselves.
+        ranges: sorted by address, never overlapping.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.ranges: list[StorageRange] = []
+
+    def attach(self, start: Paddr, first: int, npages: int, *, writable: bool, name: str) -> None:
+        """Let `npages` pages from `start` lie on the host frames from `first`.
+
+        Raises:
+            OSError: EINVAL for a start that is no page boundary; EBUSY for an overlap.
+        """
+        if start % PAGE_SIZE:
+            raise OSError(errno.EINVAL, f"{name}: {start:#x} is not the start of a page")
+        new = StorageRange(start, npages, first, writable, name)
+        if (taken := self.overlapping(start, new.end)) is not None:
+            raise OSError(errno.EBUSY, f"{name}: {start:#x}-{new.end:#x} overlaps {taken.name}")
+        insort(self.ranges, new)
+
+    def detach(self, start: Paddr) -> StorageRange:
+        """Take the range that begins at `start` away; its addresses are invalid from now on."""
+        for index, r in enumerate(self.ranges):
+            if r.start == start:
+                return self.ranges.pop(index)
+        raise KernelBug(f"no storage range begins at {start:#x}")
+
+    def overlapping(self, start: int, end: int) -> StorageRange | None:
+        """The first range that has a byte in start..end (inclusive), if any."""
+        return next((r for r in self.ranges if r.start <= end and start <= r.end), None)
+
+    def range_of(self, paddr: int, nbytes: int = 1, access: str = "load") -> StorageRange:
+        """The range that holds all of paddr..paddr+nbytes.
+
+        Raises:
+            ProgramInterruption: ADDRESSING if there is none.
+        """
+        index = bisect_right(self.ranges, paddr, key=lambda r: r.start) - 1
+        if index >= 0 and paddr + nbytes - 1 <= self.ranges[index].end:
+            return self.ranges[index]
+        raise ProgramInterruption(ADDRESSING, paddr, access)
+
+    def host_offset(self, paddr: int, nbytes: int = 1) -> int:
+        """Where `paddr` lies in `Storage.array` and `Storage.map`, in bytes."""
+        r = self.range_of(paddr, nbytes)
+        return (r.first << PAGE_SHIFT) + paddr - r.start
+
+    def view(self, paddr: int, nbytes: int) -> Bytes:
+        """The bytes themselves, shape (nbytes,); read-only where the range is."""
+        r = self.range_of(paddr, nbytes)
+        offset = (r.first << PAGE_SHIFT) + paddr - r.start
+        array = self.storage.array if r.writable else self.storage.readonly
+        return array[offset:offset + nbytes]
+
+    def frame(self, pfn: Pfn) -> Bytes:
+        """The page frame `pfn`, shape (4096,)."""
+        return self.view(pfn << PAGE_SHIFT, PAGE_SIZE)

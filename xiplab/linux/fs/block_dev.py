@@ -1,0 +1,87 @@
+"""Opening and closing block devices.
+
+Kernel: v3.6 fs/block_dev.c
+"""
+
+from __future__ import annotations
+
+import errno
+
+from xiplab.linux.include.blkdev import FMODE_WRITE, BlockDevice
+from xiplab.units import PAGE_SIZE, Pfn, Sector
+
+
+class Kaddr(int):
+    """An address from direct_access. It is a plain number, and knows when it stops being valid.
+
+    Kernel: none (a `void *`; using it after release is undefined there)
+    """
+
+    bdev: BlockDevice
+    sector: Sector
+    release_count: int
+
+    def check(self) -> None:
+        """Raises OSError ENXIO if the device was released since."""
+        if self.bdev.bd_release_count != self.release_count:
+            raise OSError(errno.ENXIO, f"{self.bdev}: the address {int(self):#x} of sector {self.sector} "
+                                       "was valid until release, and the device has been released")
+
+
+def bdev_direct_access(bdev: BlockDevice, sector: Sector) -> tuple[Kaddr, Pfn]:
+    """Ask the driver where `sector` lies in memory.
+
+    Kernel: none before 4.0; v3.6 fs/ext2/xip.c __inode_direct_access() calls the driver itself.
+    Returns:
+        kaddr: address in the 1:1 mapping, valid until the device is released. pfn: its page frame.
+    Raises:
+        OSError: EOPNOTSUPP the driver has no direct_access; ENXIO nobody has opened the device;
+            else what the driver answers (ENODEV, EINVAL, ERANGE).
+    """
+    direct_access = bdev.bd_disk.fops.direct_access
+    if direct_access is None:
+        raise OSError(errno.EOPNOTSUPP, f"{bdev}: the driver has no direct_access")
+    if not bdev.bd_openers:
+        raise OSError(errno.ENXIO, f"{bdev}: not open, so an address of sector {sector} would not be valid")
+    address, pfn = direct_access(bdev, sector)
+    kaddr = Kaddr(address)
+    kaddr.bdev, kaddr.sector, kaddr.release_count = bdev, sector, bdev.bd_release_count
+    return kaddr, pfn
+
+
+def set_blocksize(bdev: BlockDevice, size: int) -> None:
+    """Set the buffer size of the device; a change drops its buffers.
+
+    Raises:
+        OSError: EINVAL for no power of two, below 512, above the page size, or below the device's
+            logical block size.
+    """
+    logical = bdev.bd_disk.queue.logical_block_size
+    if size < 512 or size > PAGE_SIZE or size & (size - 1) or size < logical:
+        raise OSError(errno.EINVAL, f"{bdev}: block size {size} is no power of two from {logical} to {PAGE_SIZE}")
+    if bdev.bd_block_size != size:
+        bdev.bd_block_size = size
+        bdev.bd_buffers.clear()
+
+
+def blkdev_get(bdev: BlockDevice, mode: int) -> None:
+    """Open the device, for writing if `mode` has FMODE_WRITE.
+
+    Raises:
+        OSError: EACCES to write on a read-only device; what the driver's open answers.
+    """
+    if mode & FMODE_WRITE and bdev.bd_disk.policy:
+        raise OSError(errno.EACCES, f"{bdev}: the device is read-only")
+    if bdev.bd_disk.fops.open is not None:
+        bdev.bd_disk.fops.open(bdev, mode)
+    bdev.bd_openers += 1
+
+
+def blkdev_put(bdev: BlockDevice, mode: int) -> None:
+    """Close the device. The last close ends the validity of every address it gave out."""
+    bdev.bd_openers -= 1
+    if not bdev.bd_openers:
+        bdev.bd_buffers.clear()
+        bdev.bd_release_count += 1
+    if bdev.bd_disk.fops.release is not None:
+        bdev.bd_disk.fops.release(bdev.bd_disk, mode)

@@ -1,0 +1,121 @@
+"""The inode cache, and the times of an inode.
+
+The one file of fs/ that mm/ may import: reading and writing a file touches its inode's times.
+
+Kernel: v3.6 fs/inode.c
+"""
+
+from __future__ import annotations
+
+from xiplab.linux.include.fs import (
+    MS_NOATIME,
+    MS_RDONLY,
+    MS_RELATIME,
+    O_NOATIME,
+    S_IFMT,
+    S_IFREG,
+    S_ISGID,
+    S_ISUID,
+    S_IXGRP,
+    S_NOATIME,
+    File,
+    Inode,
+    SuperBlock,
+)
+from xiplab.linux.include.sched import CAP_FSETID
+from xiplab.units import Ino
+
+DAY = 24 * 60 * 60 * 1_000_000_000
+
+
+def current_fs_time(sb: SuperBlock) -> int:
+    """Now, in ns, as coarse as the file system keeps it. Kernel: kernel/time.c"""
+    now = sb.s_kernel.clock()
+    return now - now % sb.s_time_gran
+
+
+def mark_inode_dirty(inode: Inode) -> None:
+    """The inode differs from its record on the device. Kernel: fs/fs-writeback.c"""
+    inode.i_dirty = True
+
+
+def new_inode(sb: SuperBlock, ino: Ino) -> Inode:
+    """A fresh inode in the cache, with one reference."""
+    inode = Inode(sb, ino, i_count=1)
+    sb.s_inodes[ino] = inode
+    return inode
+
+
+def iget_locked(sb: SuperBlock, ino: Ino) -> tuple[Inode, bool]:
+    """The inode `ino` from the cache with one more reference, or a fresh one for the caller to fill.
+
+    Returns:
+        inode, and True if it is fresh. Kernel: the I_NEW flag
+    """
+    inode = sb.s_inodes.get(ino)
+    if inode is None:
+        return new_inode(sb, ino), True
+    inode.i_count += 1
+    return inode, False
+
+
+def iput(inode: Inode) -> None:
+    """Give one reference back. An inode without links is deleted with the last one."""
+    inode.i_count -= 1
+    if inode.i_count == 0 and inode.i_nlink == 0:
+        evict(inode)
+
+
+def evict(inode: Inode) -> None:
+    """Take the inode out of the cache; the file system frees it if it has no links left."""
+    sb = inode.i_sb
+    if sb.s_op.evict_inode is not None:
+        sb.s_op.evict_inode(inode)
+    sb.s_inodes.pop(inode.i_ino, None)
+
+
+def file_accessed(filp: File) -> None:
+    """Set the access time after a read, if the mount wants it. Kernel: touch_atime()"""
+    inode = filp.f_inode
+    flags = inode.i_sb.s_flags
+    if flags & (MS_NOATIME | MS_RDONLY) or inode.i_flags & S_NOATIME or filp.f_flags & O_NOATIME:
+        return
+    now = current_fs_time(inode.i_sb)
+    if flags & MS_RELATIME and not relatime_need_update(inode, now):
+        return
+    if inode.i_atime != now:
+        inode.i_atime = now
+        mark_inode_dirty(inode)
+
+
+def relatime_need_update(inode: Inode, now: int) -> bool:
+    """With relatime: only if the file changed since the last access, or that is a day ago."""
+    return (inode.i_mtime >= inode.i_atime or inode.i_ctime >= inode.i_atime
+            or now - inode.i_atime >= DAY)
+
+
+def file_update_time(filp: File) -> None:
+    """Set mtime and ctime before a write; on ext2 only once a second changes anything."""
+    inode = filp.f_inode
+    now = current_fs_time(inode.i_sb)
+    if inode.i_mtime != now or inode.i_ctime != now:
+        inode.i_mtime = inode.i_ctime = now
+        mark_inode_dirty(inode)
+
+
+def should_remove_suid(inode: Inode) -> int:
+    """The mode bits that a write takes away: setuid, and setgid of an executable."""
+    kill = inode.i_mode & S_ISUID
+    if inode.i_mode & S_ISGID and inode.i_mode & S_IXGRP:
+        kill |= S_ISGID
+    is_regular = inode.i_mode & S_IFMT == S_IFREG
+    privileged = CAP_FSETID in inode.i_sb.s_kernel.current.cred.capabilities
+    return kill if is_regular and not privileged else 0
+
+
+def file_remove_suid(filp: File) -> None:
+    """A write by someone without CAP_FSETID takes setuid and setgid away."""
+    kill = should_remove_suid(filp.f_inode)
+    if kill:
+        filp.f_inode.i_mode &= ~kill
+        mark_inode_dirty(filp.f_inode)

@@ -1,0 +1,72 @@
+"""The global variables of one booted kernel.
+
+In Linux these are static variables of many files. Here one process runs many guests, so each guest
+has its own set and functions that need a global take it as their first argument, or reach it
+through `sb.s_kernel`, `disk.kernel`, `mm.kernel`.
+
+Kernel: none (the sum of the statics of the files named below).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from xiplab.hw.memory import AbsoluteStorage
+from xiplab.units import Pfn
+
+if TYPE_CHECKING:
+    from xiplab.linux.include.blkdev import BlockDevice, GenDisk
+    from xiplab.linux.include.device import DeviceAttribute
+    from xiplab.linux.include.fs import FileSystemType, SuperBlock, VfsMount
+    from xiplab.linux.include.mm import Zone
+    from xiplab.linux.include.sched import Task
+
+Diagnose: TypeAlias = Callable[[int, int, int], tuple[int, int, int]]
+"""DIAGNOSE as the guest issues it: (code, rx, ry) -> (condition code, rx, ry)."""
+
+
+@dataclass(eq=False)
+class Kernel:
+    """One guest's kernel.
+
+    Attributes:
+        name: the guest's name ("LINUX1").
+        memory: its absolute storage; the kernel's own addresses are these (1:1 mapping).
+        diagnose: the way to CP; None if the machine is no z/VM guest.
+        zone: the free page frames. Kernel: mm/page_alloc.c
+        clock: nanoseconds since 1970.
+        dmesg: the kernel log, one line each.
+        disks, block_devices: by name in /dev. Kernel: block/genhd.c, fs/block_dev.c
+        sysfs: attributes by path below /sys ("devices/dcssblk/add"). Kernel: fs/sysfs/
+        filesystems: registered types by name. Kernel: fs/filesystems.c
+        mounts: in order of mounting; the first is the root. Kernel: fs/namespace.c
+        current: the running task.
+        xip_sparse_page: the global zero frame of holes, or None. Kernel: mm/filemap_xip.c
+        statics: what one driver alone keeps, by module name ("extmem", "dcssblk").
+    """
+
+    name: str
+    memory: AbsoluteStorage
+    zone: Zone
+    diagnose: Diagnose | None = None
+    clock: Callable[[], int] = time.time_ns
+    dmesg: list[str] = field(default_factory=list)
+    disks: dict[str, GenDisk] = field(default_factory=dict)
+    block_devices: dict[str, BlockDevice] = field(default_factory=dict)
+    sysfs: dict[str, DeviceAttribute] = field(default_factory=dict)
+    filesystems: dict[str, FileSystemType] = field(default_factory=dict)
+    super_blocks: list[SuperBlock] = field(default_factory=list)
+    mounts: list[VfsMount] = field(default_factory=list)
+    current: Task = field(init=False)
+    xip_sparse_page: Pfn | None = None
+    statics: dict[str, Any] = field(default_factory=dict)
+
+    def printk(self, text: str) -> None:
+        """Append a line to the kernel log."""
+        self.dmesg.append(text)
+
+    def __str__(self) -> str:
+        return self.name

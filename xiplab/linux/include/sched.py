@@ -1,0 +1,61 @@
+"""A task: who runs, with which files and which address space.
+
+Kernel: v3.6 include/linux/sched.h, include/linux/fdtable.h, include/linux/cred.h
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xiplab.linux.include.fs import Dentry, File, VfsMount
+    from xiplab.linux.include.kernel import Kernel
+    from xiplab.linux.include.mm import MmStruct
+
+RLIM_INFINITY = 1 << 64
+CAP_DAC_OVERRIDE = 1
+CAP_FOWNER = 3
+CAP_FSETID = 4
+CAP_CHOWN = 0
+CAP_SYS_MODULE = 16
+CAP_SYS_ADMIN = 21
+CAP_MKNOD = 27
+ALL_CAPABILITIES = frozenset(range(37))
+
+
+@dataclass
+class Cred:
+    """Who a task is. `capabilities` are all for root, none else."""
+
+    fsuid: int = 0
+    fsgid: int = 0
+    groups: frozenset[int] = frozenset()
+    capabilities: frozenset[int] = ALL_CAPABILITIES
+
+
+@dataclass(eq=False)
+class Task:
+    """A process with one thread.
+
+    Attributes:
+        files: open files by descriptor; None where a descriptor is free.
+        rlimit_fsize: RLIMIT_FSIZE in bytes.
+        pending: signal numbers sent to the task, oldest first.
+    """
+
+    kernel: Kernel
+    pid: int
+    comm: str
+    mm: MmStruct
+    cred: Cred = field(default_factory=Cred)
+    files: list[File | None] = field(default_factory=list)
+    root: tuple[VfsMount, Dentry] | None = None
+    pwd: tuple[VfsMount, Dentry] | None = None
+    umask: int = 0o022
+    rlimit_fsize: int = RLIM_INFINITY
+    rlimit_nofile: int = 1024
+    pending: list[int] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.comm}[{self.pid}]"
