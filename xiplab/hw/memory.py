@@ -32,7 +32,7 @@ DEFAULT_SIZE = 64 * GiB
 
 
 def _shareable_file(size: int) -> int:
-    """A descriptor of `size` bytes of memory that other processes can map: a memfd where there is one."""
+    """A descriptor of `size` bytes that other processes can map: a memfd where there is one."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("xiplab-storage", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     else:

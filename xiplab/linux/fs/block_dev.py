@@ -42,7 +42,7 @@ def bdev_direct_access(bdev: BlockDevice, sector: Sector) -> tuple[Kaddr, Pfn]:
     if direct_access is None:
         raise OSError(errno.EOPNOTSUPP, f"{bdev}: the driver has no direct_access")
     if not bdev.bd_openers:
-        raise OSError(errno.ENXIO, f"{bdev}: not open, so an address of sector {sector} would not be valid")
+        raise OSError(errno.ENXIO, f"{bdev}: not open, so no address of sector {sector} would be valid")
     address, pfn = direct_access(bdev, sector)
     kaddr = Kaddr(address)
     kaddr.bdev, kaddr.sector, kaddr.release_count = bdev, sector, bdev.bd_release_count
@@ -58,7 +58,8 @@ def set_blocksize(bdev: BlockDevice, size: int) -> None:
     """
     logical = bdev.bd_disk.queue.logical_block_size
     if size < 512 or size > PAGE_SIZE or size & (size - 1) or size < logical:
-        raise OSError(errno.EINVAL, f"{bdev}: block size {size} is no power of two from {logical} to {PAGE_SIZE}")
+        raise OSError(errno.EINVAL, f"{bdev}: block size {size} is no power of two from {logical} "
+                                    f"to {PAGE_SIZE}")
     if bdev.bd_block_size != size:
         bdev.bd_block_size = size
         bdev.bd_buffers.clear()
