@@ -32,6 +32,8 @@ SIGKILL = 9
 SIGSEGV = 11
 SIGXFSZ = 25
 
+SIGNAL_NAMES = {SIGBUS: "SIGBUS", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGXFSZ: "SIGXFSZ"}
+
 
 class NoData(OSError):
     """ENODATA: no block behind this page of the file (a hole)."""
@@ -60,10 +62,8 @@ class ProgramInterruption(Exception):
 class Signal(Exception):
     """A fault that ends in a signal for the task: SIGBUS, SIGSEGV, or SIGKILL (out of memory)."""
 
-    NAMES = {SIGBUS: "SIGBUS", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGXFSZ: "SIGXFSZ"}
-
     def __init__(self, signo: int, address: int, why: str) -> None:
-        super().__init__(f"{self.NAMES[signo]} at {address:#x}: {why}")
+        super().__init__(f"{SIGNAL_NAMES[signo]} at {address:#x}: {why}")
         self.signo = signo
         self.address = address
 
