@@ -161,12 +161,17 @@ class MmStruct:
         mmap: its areas, sorted by address.
         asce: address-space-control element: where the DAT tables begin, and their type.
         rss: resident page-cache and anonymous pages ("file", "anon").
+        tables: frames of the DAT tables. half_table: half a frame, free for one more page table.
+        tlb: translations that were used, as the machine keeps them: page -> (byte offset in Storage,
+            may be stored to). Whoever changes a page-table entry drops its translation.
     """
 
     kernel: Kernel
     asce: int
     mmap: list[VmAreaStruct] = field(default_factory=list)
     rss: Counter[str] = field(default_factory=Counter)
-    tables: list[Paddr] = field(default_factory=list)
+    tables: list[Pfn] = field(default_factory=list)
+    half_table: Paddr | None = None
+    tlb: dict[int, tuple[int, bool]] = field(default_factory=dict)
     brk: Vaddr = Vaddr(0)
     start_brk: Vaddr = Vaddr(0)

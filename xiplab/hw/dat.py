@@ -1,0 +1,106 @@
+"""Dynamic address translation: how the machine finds the frame of a virtual page.
+
+The tables lie in storage, as 8-byte big-endian entries, and are those of z/Architecture:
+
+    vaddr   | region-third index 11 | segment index 11 | page index 8 | byte 12 |
+                      |                     |                 |
+    ASCE ──► region-third table ──► segment table ──► page table ──► page frame
+
+    ASCE                 origin | 0x04 region-third table | length
+    region-third entry   origin of a segment table | 0x20 invalid | 0x04 type | length
+    segment entry        origin of a page table | 0x20 invalid
+    page-table entry     address of the frame | 0x400 invalid | 0x200 protected
+
+Our region-third tables have one frame (512 entries, so virtual addresses end at 1 TiB), segment
+tables four frames (2048 entries of 1 MiB), page tables half a frame (256 entries of 4 KiB).
+Linux writes the tables, `translate` (and a real processor) walks them.
+"""
+
+from __future__ import annotations
+
+from struct import pack_into, unpack_from
+
+from xiplab.errors import (
+    PAGE_TRANSLATION,
+    PROTECTION,
+    REGION_THIRD_TRANSLATION,
+    SEGMENT_TRANSLATION,
+    ProgramInterruption,
+)
+from xiplab.hw.memory import AbsoluteStorage
+from xiplab.units import Paddr
+
+TABLE_TYPE_REGION3 = 0x04
+TABLE_LENGTH = 0x03
+ENTRY_INVALID = 0x20
+ENTRY_ORIGIN = ~0xFFF
+SEGMENT_ORIGIN = ~0x7FF
+
+PAGE_INVALID = 0x400
+PAGE_PROTECT = 0x200
+PAGE_FRAME = ~0xFFF
+
+REGION3_FRAMES = 1
+REGION3_ENTRIES = 512
+SEGMENT_FRAMES = 4
+SEGMENT_ENTRIES = 2048
+PAGE_TABLE_ENTRIES = 256
+PAGE_TABLE_BYTES = 2048
+
+ADDRESS_LIMIT = REGION3_ENTRIES << 31
+
+
+def region3_index(vaddr: int) -> int:
+    return vaddr >> 31 & 0x7FF
+
+
+def segment_index(vaddr: int) -> int:
+    return vaddr >> 20 & 0x7FF
+
+
+def page_index(vaddr: int) -> int:
+    return vaddr >> 12 & 0xFF
+
+
+def read_entry(memory: AbsoluteStorage, address: int) -> int:
+    """The table entry at absolute `address`."""
+    entry: int = unpack_from(">Q", memory.storage.map, memory.host_offset(address, 8))[0]
+    return entry
+
+
+def write_entry(memory: AbsoluteStorage, address: int, entry: int) -> None:
+    pack_into(">Q", memory.storage.map, memory.host_offset(address, 8), entry)
+
+
+def page_table(memory: AbsoluteStorage, asce: int, vaddr: int) -> Paddr | int:
+    """Walk to the page table of `vaddr`.
+
+    Returns:
+        its absolute address, or minus the interruption code of the level that is invalid.
+    """
+    if vaddr >= ADDRESS_LIMIT:
+        return -REGION_THIRD_TRANSLATION
+    region3 = read_entry(memory, (asce & ENTRY_ORIGIN) + 8 * region3_index(vaddr))
+    if region3 & ENTRY_INVALID:
+        return -REGION_THIRD_TRANSLATION
+    segment = read_entry(memory, (region3 & ENTRY_ORIGIN) + 8 * segment_index(vaddr))
+    if segment & ENTRY_INVALID:
+        return -SEGMENT_TRANSLATION
+    return Paddr(segment & SEGMENT_ORIGIN)
+
+
+def translate(memory: AbsoluteStorage, asce: int, vaddr: int, access: str) -> Paddr:
+    """The absolute address behind `vaddr` for a "load", "store" or "fetch".
+
+    Raises:
+        ProgramInterruption: region-third, segment or page translation, or protection.
+    """
+    table = page_table(memory, asce, vaddr)
+    if table < 0:
+        raise ProgramInterruption(-table, vaddr, access)
+    entry = read_entry(memory, table + 8 * page_index(vaddr))
+    if entry & PAGE_INVALID:
+        raise ProgramInterruption(PAGE_TRANSLATION, vaddr, access)
+    if access == "store" and entry & PAGE_PROTECT:
+        raise ProgramInterruption(PROTECTION, vaddr, access)
+    return Paddr((entry & PAGE_FRAME) + (vaddr & 0xFFF))

@@ -1,0 +1,86 @@
+"""Free page frames of a guest, and what the others are used for.
+
+Kernel: v3.6 mm/page_alloc.c (a first-fit list instead of buddies)
+"""
+
+from __future__ import annotations
+
+import errno
+
+from xiplab.errors import bug_on
+from xiplab.linux.include.kernel import Kernel
+from xiplab.linux.include.mm import Zone
+from xiplab.trace import tp_frame
+from xiplab.units import PAGE_SHIFT, Pfn
+
+
+def alloc_page(kernel: Kernel, kind: str) -> Pfn:
+    """Take one zeroed frame for `kind` ("page cache", "page table", "anonymous", ...).
+
+    Raises:
+        OSError: ENOMEM if none is free and none can be reclaimed.
+    """
+    zone = kernel.zone
+    _make_room(kernel, 1, kind)
+    if zone.free:
+        pfn = zone.free.pop()
+        start = kernel.memory.host_offset(pfn << PAGE_SHIFT)
+        kernel.memory.storage.array[start:start + (1 << PAGE_SHIFT)] = 0
+    elif zone.next < zone.end:
+        pfn = zone.next
+        zone.next = Pfn(pfn + 1)
+    else:
+        raise OSError(errno.ENOMEM, f"{kernel}: no frame for {kind} ({zone.end - zone.first} in use)")
+    _account(kernel, pfn, kind)
+    return pfn
+
+
+def alloc_pages(kernel: Kernel, kind: str, npages: int) -> Pfn:
+    """Take `npages` zeroed frames in a row, never used before; returns the first.
+
+    Raises:
+        OSError: ENOMEM if there is no such run.
+    """
+    zone = kernel.zone
+    _make_room(kernel, npages, kind)
+    first = zone.next
+    if first + npages > zone.end:
+        raise OSError(errno.ENOMEM, f"{kernel}: no {npages} frames in a row for {kind}")
+    zone.next = Pfn(first + npages)
+    for pfn in range(first, first + npages):
+        _account(kernel, Pfn(pfn), kind)
+    return first
+
+
+def free_page(kernel: Kernel, pfn: Pfn) -> None:
+    """Give a frame back."""
+    zone = kernel.zone
+    bug_on(pfn not in zone.kinds, f"{kernel}: frame {pfn:#x} is not in use")
+    kind = zone.kinds.pop(pfn)
+    zone.used[kind] -= 1
+    zone.free.append(pfn)
+    if tp_frame.probes:
+        tp_frame(guest=kernel.name, pfn=pfn, kind=kind, change=-1)
+
+
+def frames_in_use(zone: Zone) -> int:
+    return len(zone.kinds)
+
+
+def _make_room(kernel: Kernel, npages: int, kind: str) -> None:
+    """Let the page cache give frames back if the zone's limit is reached."""
+    zone = kernel.zone
+    limit = zone.end - zone.first if zone.limit is None else zone.limit
+    missing = len(zone.kinds) + npages - limit
+    if missing <= 0:
+        return
+    if zone.reclaim is None or zone.reclaim(missing) < missing:
+        raise OSError(errno.ENOMEM, f"{kernel}: no frame for {kind} (limit {limit})")
+
+
+def _account(kernel: Kernel, pfn: Pfn, kind: str) -> None:
+    zone = kernel.zone
+    zone.kinds[pfn] = kind
+    zone.used[kind] += 1
+    if tp_frame.probes:
+        tp_frame(guest=kernel.name, pfn=pfn, kind=kind, change=1)
