@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xiplab.errors import ADDRESSING, KernelBug, ProgramInterruption, bug_on
+from xiplab.errors import ADDRESSING, PROTECTION, KernelBug, ProgramInterruption, bug_on
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Paddr, Pfn
 
@@ -47,7 +47,8 @@ class Storage:
 
     Attributes:
         fd: descriptor of the memory; another process that maps it sees the same frames.
-        map: the host's mapping of it; slices copy, memoryviews and arrays do not.
+        map: the host's mapping of it; its slices copy.
+        memory: memoryview of all frames; its slices do not copy.
         array: uint8 view of all frames. readonly: the same, refusing stores.
         npages: capacity in frames. used: frames given out.
     """
@@ -55,8 +56,9 @@ class Storage:
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         self.fd = _shareable_file(size)
         self.map = mmap.mmap(self.fd, size)
+        self.memory = memoryview(self.map)
         self.array: Bytes = np.frombuffer(self.map, np.uint8)
-        self.readonly: Bytes = np.frombuffer(memoryview(self.map).toreadonly(), np.uint8)
+        self.readonly: Bytes = np.frombuffer(self.memory.toreadonly(), np.uint8)
         self.npages = size >> PAGE_SHIFT
         self.used = 0
         self._free: list[tuple[int, int]] = [(0, self.npages)]
@@ -173,6 +175,19 @@ class AbsoluteStorage:
         offset = (r.first << PAGE_SHIFT) + paddr - r.start
         array = self.storage.array if r.writable else self.storage.readonly
         return array[offset:offset + nbytes]
+
+    def span(self, paddr: int, nbytes: int, access: str = "load") -> memoryview:
+        """The bytes themselves as a memoryview, for copies.
+
+        Raises:
+            ProgramInterruption: ADDRESSING outside every range; PROTECTION to "store" where the range
+                is read-only.
+        """
+        r = self.range_of(paddr, nbytes, access)
+        if access == "store" and not r.writable:
+            raise ProgramInterruption(PROTECTION, paddr, access, f"{r.name} is read-only")
+        offset = (r.first << PAGE_SHIFT) + paddr - r.start
+        return self.storage.memory[offset:offset + nbytes]
 
     def frame(self, pfn: Pfn) -> Bytes:
         """The page frame `pfn`, shape (4096,)."""

@@ -177,6 +177,16 @@ def unmap_mapping_range(mapping: AddressSpace, start: int, length: int, *, even_
                 pte_clear(vma, vaddr)
 
 
+def page_mkclean(page: Page) -> None:
+    """Protect the page wherever it is mapped, so that the next store is noticed. Kernel: mm/rmap.c"""
+    assert page.mapping is not None
+    for vma in page.mapping.i_mmap:
+        if vma.pgoff_at(vma.vm_start) <= page.index < vma.pgoff_at(vma.vm_end):
+            vaddr = vma.address_of(page.index)
+            if follow_pfn(vma.vm_mm, vaddr) == page.pfn:
+                _set_pte(vma.vm_mm, vaddr, page.pfn, writable=False)
+
+
 def vm_insert_mixed(vma: VmAreaStruct, vaddr: Vaddr, pfn: Pfn) -> None:
     """Map the frame `pfn`, which need not be a page of the page cache, at `vaddr`.
 
