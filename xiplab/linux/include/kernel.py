@@ -37,6 +37,8 @@ class Kernel:
         memory: its absolute storage; the kernel's own addresses are these (1:1 mapping).
         diagnose: the way to CP; None if the machine is no z/VM guest.
         zone: the free page frames. Kernel: mm/page_alloc.c
+        highmem: further frames, above those of `zone`, that have no permanent kernel address; None
+            where every frame has one, as on s390. Kernel: ZONE_HIGHMEM
         clock: nanoseconds since 1970.
         dmesg: the kernel log, one line each.
         disks, block_devices: by name in /dev. Kernel: block/genhd.c, fs/block_dev.c
@@ -52,6 +54,7 @@ class Kernel:
     memory: AbsoluteStorage
     zone: Zone
     diagnose: Diagnose | None = None
+    highmem: Zone | None = None
     clock: Callable[[], int] = time.time_ns
     dmesg: list[str] = field(default_factory=list)
     disks: dict[str, GenDisk] = field(default_factory=dict)

@@ -14,14 +14,16 @@ from xiplab.trace import tp_frame
 from xiplab.units import PAGE_SHIFT, Pfn
 
 
-def alloc_page(kernel: Kernel, kind: str) -> Pfn:
+def alloc_page(kernel: Kernel, kind: str, zone: Zone | None = None) -> Pfn:
     """Take one zeroed frame for `kind` ("page cache", "page table", "anonymous", ...).
 
+    Args:
+        zone: where from; if it is left out, from the frames with a permanent kernel address.
     Raises:
         OSError: ENOMEM if none is free and none can be reclaimed.
     """
-    zone = kernel.zone
-    _make_room(kernel, 1, kind)
+    zone = zone or kernel.zone
+    _make_room(kernel, zone, 1, kind)
     if zone.free:
         pfn = zone.free.pop()
         start = kernel.memory.host_offset(pfn << PAGE_SHIFT)
@@ -31,7 +33,7 @@ def alloc_page(kernel: Kernel, kind: str) -> Pfn:
         zone.next = Pfn(pfn + 1)
     else:
         raise OSError(errno.ENOMEM, f"{kernel}: no frame for {kind} ({zone.end - zone.first} in use)")
-    _account(kernel, pfn, kind)
+    _account(kernel, zone, pfn, kind)
     return pfn
 
 
@@ -42,19 +44,25 @@ def alloc_pages(kernel: Kernel, kind: str, npages: int) -> Pfn:
         OSError: ENOMEM if there is no such run.
     """
     zone = kernel.zone
-    _make_room(kernel, npages, kind)
+    _make_room(kernel, zone, npages, kind)
     first = zone.next
     if first + npages > zone.end:
         raise OSError(errno.ENOMEM, f"{kernel}: no {npages} frames in a row for {kind}")
     zone.next = Pfn(first + npages)
     for pfn in range(first, first + npages):
-        _account(kernel, Pfn(pfn), kind)
+        _account(kernel, zone, Pfn(pfn), kind)
     return first
+
+
+def page_zone(kernel: Kernel, pfn: Pfn) -> Zone:
+    """The zone of a frame."""
+    highmem = kernel.highmem
+    return kernel.zone if highmem is None or pfn < highmem.first else highmem
 
 
 def free_page(kernel: Kernel, pfn: Pfn) -> None:
     """Give a frame back."""
-    zone = kernel.zone
+    zone = page_zone(kernel, pfn)
     bug_on(pfn not in zone.kinds, f"{kernel}: frame {pfn:#x} is not in use")
     kind = zone.kinds.pop(pfn)
     zone.used[kind] -= 1
@@ -67,9 +75,8 @@ def frames_in_use(zone: Zone) -> int:
     return len(zone.kinds)
 
 
-def _make_room(kernel: Kernel, npages: int, kind: str) -> None:
+def _make_room(kernel: Kernel, zone: Zone, npages: int, kind: str) -> None:
     """Let the page cache give frames back if the zone's limit is reached."""
-    zone = kernel.zone
     limit = zone.end - zone.first if zone.limit is None else zone.limit
     missing = len(zone.kinds) + npages - limit
     if missing <= 0:
@@ -78,8 +85,7 @@ def _make_room(kernel: Kernel, npages: int, kind: str) -> None:
         raise OSError(errno.ENOMEM, f"{kernel}: no frame for {kind} (limit {limit})")
 
 
-def _account(kernel: Kernel, pfn: Pfn, kind: str) -> None:
-    zone = kernel.zone
+def _account(kernel: Kernel, zone: Zone, pfn: Pfn, kind: str) -> None:
     zone.kinds[pfn] = kind
     zone.used[kind] += 1
     if tp_frame.probes:
