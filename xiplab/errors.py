@@ -6,6 +6,8 @@
                           it or turns it into a Signal for the task
     KernelBug             one of our own invariants broke; nobody catches it
 
+`Panic` is none of them: it is how a guest's own kernel ends.
+
 `NoData` is the one OSError that the kernel itself tests for: a hole in a file.
 """
 
@@ -15,6 +17,7 @@ import errno
 
 PROTECTION = 0x04
 ADDRESSING = 0x05
+SPECIFICATION = 0x06
 SEGMENT_TRANSLATION = 0x10
 PAGE_TRANSLATION = 0x11
 REGION_THIRD_TRANSLATION = 0x3B
@@ -22,6 +25,7 @@ REGION_THIRD_TRANSLATION = 0x3B
 INTERRUPTION_NAMES = {
     PROTECTION: "protection",
     ADDRESSING: "addressing",
+    SPECIFICATION: "specification",
     SEGMENT_TRANSLATION: "segment translation",
     PAGE_TRANSLATION: "page translation",
     REGION_THIRD_TRANSLATION: "region third translation",
@@ -66,6 +70,10 @@ class Signal(Exception):
         super().__init__(f"{SIGNAL_NAMES[signo]} at {address:#x}: {why}")
         self.signo = signo
         self.address = address
+
+
+class Panic(Exception):
+    """A guest's kernel has died; nothing in that guest runs any more. Kernel: panic()"""
 
 
 class KernelBug(Exception):

@@ -82,7 +82,7 @@ class Storage:
 
     def free(self, first: int, npages: int) -> None:
         """Give frames back; their contents are gone (the next owner reads zeros)."""
-        self._erase(first, npages)
+        self.erase(first, npages)
         self.used -= npages
         insort(self._free, (first, npages))
         index = self._free.index((first, npages))
@@ -93,7 +93,8 @@ class Storage:
                 if a + na == b:
                     self._free[left:left + 2] = [(a, na + nb)]
 
-    def _erase(self, first: int, npages: int) -> None:
+    def erase(self, first: int, npages: int) -> None:
+        """Make frames read as zero; their host memory goes back, where the host can do that."""
         start, nbytes = first << PAGE_SHIFT, npages << PAGE_SHIFT
         try:
             self.map.madvise(mmap.MADV_REMOVE, start, nbytes)

@@ -40,6 +40,20 @@ def bdget(kernel: Kernel, name: str) -> BlockDevice:
         raise OSError(errno.ENXIO, f"/dev/{name}: no such device") from None
 
 
+def register_blkdev(kernel: Kernel, major: int, name: str) -> int:
+    """Reserve a major number; 0 means the highest free one below 255, which is returned.
+
+    Raises:
+        OSError: EBUSY if it is taken, or none is free.
+    """
+    majors: dict[int, str] = kernel.statics.setdefault("genhd", {})
+    chosen = major or next((free for free in range(254, 0, -1) if free not in majors), 0)
+    if not chosen or chosen in majors:
+        raise OSError(errno.EBUSY, f"{name}: major number {chosen} is taken by {majors.get(chosen, 'all')}")
+    majors[chosen] = name
+    return chosen
+
+
 def set_disk_ro(disk: GenDisk, read_only: bool) -> None:
     """Set the read-only flag. It stops opens for writing, not bios or stores on their way."""
     disk.policy = read_only
