@@ -71,6 +71,7 @@ class AddressSpaceOperations(OperationsTable):
     readpage(page): fill a page-cache page. writepage(page): store it.
     write_begin(mapping, pos, len) -> page, write_end(mapping, pos, copied, page) -> copied
     bmap(mapping, block) -> device block, 0 for a hole
+    direct_IO(rw, filp, buf, count, pos) -> bytes moved past the page cache
     get_xip_mem(mapping, pgoff, create) -> (kmem, pfn): the page of storage behind page `pgoff`:
         its address in the kernel's 1:1 mapping and its page frame number. Raises NoData for a hole.
     get_xip_runs(mapping, pgoff, npages) -> [(pgoff, pfn or None, n)]: the same, without create, for
@@ -87,6 +88,7 @@ class AddressSpaceOperations(OperationsTable):
     write_begin: Callable[[AddressSpace, int, int], Page] | None = None
     write_end: Callable[[AddressSpace, int, int, Page], int] | None = None
     bmap: Callable[[AddressSpace, Block], Block] | None = None
+    direct_IO: Callable[[int, File, UserBuffer, int, int], int] | None = None
     get_xip_mem: Callable[[AddressSpace, Pgoff, bool], tuple[int, Pfn]] | None = None
     get_xip_runs: Callable[[AddressSpace, Pgoff, int], list[tuple[Pgoff, Pfn | None, int]]] | None = None
 
@@ -173,7 +175,7 @@ class FileOperations(OperationsTable):
     splice_read: Callable[[File, int, int], bytes] | None = None
     splice_write: Callable[[File, bytes, int], int] | None = None
     read_bytes: Callable[[File, int, int], bytes] | None = None
-    write_bytes: Callable[[File, bytes, int], int] | None = None
+    write_bytes: Callable[[File, memoryview, int], int] | None = None
 
 
 @dataclass(eq=False, kw_only=True)
@@ -308,11 +310,16 @@ class FileSystemType:
     """A kind of file system.
 
     fill_super(sb, data, silent): read the super block, set s_op, s_root and the rest.
+
+    Attributes:
+        revalidate: names come and go behind the VFS's back (sysfs), so none is kept in the dentry
+            cache. Kernel: dentry_operations.d_revalidate
     """
 
     name: str
     fill_super: Callable[[SuperBlock, str, bool], None]
     requires_dev: bool = True
+    revalidate: bool = False
 
 
 @dataclass(eq=False)

@@ -7,9 +7,21 @@ Kernel: none (access_ok and the user's pointer)
 
 from __future__ import annotations
 
+import mmap
+from typing import TypeAlias
+
+import numpy as np
+
+from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SIZE
 
-ZEROS = memoryview(bytes(PAGE_SIZE))
+Buffer: TypeAlias = bytes | bytearray | memoryview | mmap.mmap | Bytes
+"""Memory of the host that a call reads from or writes to."""
+
+
+def as_bytes(buffer: Buffer) -> memoryview:
+    """The buffer as a row of bytes, not copied."""
+    return (buffer.data if isinstance(buffer, np.ndarray) else memoryview(buffer)).cast("B")
 
 
 class FreshBytes:
@@ -46,8 +58,8 @@ class HostBuffer:
 
     __slots__ = ("_at", "_end", "_memory")
 
-    def __init__(self, memory: memoryview | bytes | bytearray, accessible: int | None = None) -> None:
-        self._memory = memoryview(memory).cast("B")
+    def __init__(self, memory: Buffer, accessible: int | None = None) -> None:
+        self._memory = as_bytes(memory)
         self._at = 0
         self._end = len(self._memory) if accessible is None else accessible
 

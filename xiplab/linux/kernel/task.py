@@ -1,0 +1,31 @@
+"""Tasks: making one and ending it.
+
+Kernel: v3.6 kernel/fork.c, kernel/exit.c
+"""
+
+from __future__ import annotations
+
+from xiplab.linux.fs.open import filp_close, fput
+from xiplab.linux.include.kernel import Kernel
+from xiplab.linux.include.sched import Cred, Task
+from xiplab.linux.mm.memory import mm_alloc
+from xiplab.linux.mm.mmap import exit_mmap
+
+
+def new_task(kernel: Kernel, comm: str, cred: Cred | None = None) -> Task:
+    """A task with an empty address space, no files, and the root of the tree as its directory."""
+    kernel.statics["last_pid"] = pid = kernel.statics.get("last_pid", 0) + 1
+    task = Task(kernel, pid, comm, mm_alloc(kernel), cred or Cred())
+    if kernel.mounts:
+        root = kernel.mounts[0]
+        task.root = task.pwd = (root, root.mnt_root)
+    return task
+
+
+def do_exit(task: Task) -> None:
+    """Give back the task's memory and files."""
+    for filp in exit_mmap(task.mm):
+        fput(filp)
+    for fd, open_file in enumerate(task.files):
+        if open_file is not None:
+            filp_close(task, fd)

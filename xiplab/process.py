@@ -1,0 +1,451 @@
+"""A process of a guest, and its system calls.
+
+The calls are named and behave like those of the `os` module, with the kernel's errnos:
+
+    fd = process.open("/mnt/lib/greeting")
+    process.pread(fd, 100, 0)
+    memory = process.mmap(fd, 4096, PROT_READ, MAP_SHARED)
+
+Each call sets `kernel.current` and goes to the function that the kernel's own system call calls.
+`ls`, `cat`, `cp` and `echo` are made of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from xiplab.linux.fs import namei, read_write
+from xiplab.linux.fs import open as fs_open
+from xiplab.linux.fs.namei import PathName, path_lookup
+from xiplab.linux.fs.super import do_mount, do_umount, sync_filesystem
+from xiplab.linux.include.blkdev import FMODE_WRITE
+from xiplab.linux.include.fs import (
+    ATTR_ATIME,
+    ATTR_CTIME,
+    ATTR_GID,
+    ATTR_MODE,
+    ATTR_MTIME,
+    ATTR_UID,
+    MAY_EXEC,
+    MAY_WRITE,
+    MS_NOATIME,
+    MS_NODIRATIME,
+    MS_RDONLY,
+    MS_RELATIME,
+    MS_REMOUNT,
+    MS_STRICTATIME,
+    MS_SYNCHRONOUS,
+    O_APPEND,
+    O_CREAT,
+    O_LARGEFILE,
+    O_RDONLY,
+    O_TRUNC,
+    O_WRONLY,
+    S_IFIFO,
+    S_IFMT,
+    SEEK_SET,
+    File,
+    Iattr,
+    Inode,
+    Kstatfs,
+)
+from xiplab.linux.include.mm import MAP_SHARED, PROT_READ
+from xiplab.linux.include.sched import CAP_CHOWN, CAP_FOWNER, Cred, Task
+from xiplab.linux.kernel.task import do_exit
+from xiplab.linux.mm.iov import Buffer, FreshBytes, HostBuffer, as_bytes
+from xiplab.linux.mm.mmap import do_mmap_pgoff
+from xiplab.mapping import Mapping
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE
+
+MOUNT_FLAGS = {"ro": MS_RDONLY, "remount": MS_REMOUNT, "sync": MS_SYNCHRONOUS, "noatime": MS_NOATIME,
+               "nodiratime": MS_NODIRATIME, "relatime": MS_RELATIME, "strictatime": MS_STRICTATIME}
+F_GETFL, F_SETFL, F_DUPFD = 3, 4, 0
+
+
+class Stat(NamedTuple):
+    """stat(2). Times in ns since 1970; st_blocks counts 512-byte units."""
+
+    st_mode: int
+    st_ino: int
+    st_nlink: int
+    st_uid: int
+    st_gid: int
+    st_size: int
+    st_blocks: int
+    st_blksize: int
+    st_rdev: int
+    st_atime_ns: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+
+def generic_fillattr(inode: Inode) -> Stat:
+    """Kernel: fs/stat.c"""
+    return Stat(inode.i_mode, inode.i_ino, inode.i_nlink, inode.i_uid, inode.i_gid, inode.i_size,
+                inode.i_blocks, inode.i_sb.s_blocksize, inode.i_rdev, inode.i_atime, inode.i_mtime,
+                inode.i_ctime)
+
+
+class Process:
+    """A task and what it can ask its kernel.
+
+    Attributes:
+        task: the kernel's record of it. kernel: its guest's kernel.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.kernel = task.kernel
+
+    def __repr__(self) -> str:
+        return f"<{self.task} on {self.kernel}>"
+
+    def _enter(self) -> Task:
+        self.kernel.current = self.task
+        return self.task
+
+    def _file(self, fd: int) -> File:
+        return fs_open.fget(self._enter(), fd)
+
+    # files: open, close, duplicate
+
+    def open(self, path: PathName, flags: int = O_RDONLY, mode: int = 0o666) -> int:
+        """open(2): the lowest free descriptor. Large files are always allowed."""
+        task = self._enter()
+        fd = fs_open.get_unused_fd(task)
+        task.files[fd] = fs_open.do_filp_open(task, path, flags | O_LARGEFILE, mode)
+        return fd
+
+    def close(self, fd: int) -> None:
+        fs_open.filp_close(self._enter(), fd)
+
+    def dup(self, fd: int) -> int:
+        """dup(2): another descriptor of the same open file, sharing its position."""
+        filp = self._file(fd)
+        new = fs_open.get_unused_fd(self.task)
+        self.task.files[new] = filp
+        filp.f_count += 1
+        return new
+
+    def dup2(self, fd: int, new: int) -> int:
+        """dup2(2): the same as `new`, which is closed first."""
+        filp = self._file(fd)
+        if new == fd:
+            return new
+        if not 0 <= new < self.task.rlimit_nofile:
+            raise OSError(errno.EBADF, f"descriptor {new} (limit {self.task.rlimit_nofile})")
+        self.task.files += [None] * (new + 1 - len(self.task.files))
+        if self.task.files[new] is not None:
+            self.close(new)
+        self.task.files[new] = filp
+        filp.f_count += 1
+        return new
+
+    def fcntl(self, fd: int, command: int, argument: int = 0) -> int:
+        """fcntl(2): F_DUPFD, F_GETFL, F_SETFL. Raises OSError EINVAL for others."""
+        filp = self._file(fd)
+        if command == F_DUPFD:
+            return self.dup(fd)
+        if command == F_GETFL:
+            return filp.f_flags
+        if command == F_SETFL:
+            fs_open.setfl(filp, argument)
+            return 0
+        raise OSError(errno.EINVAL, f"{filp}: fcntl command {command}")
+
+    def ioctl(self, fd: int, request: int, argument: int = 0) -> int:
+        filp = self._file(fd)
+        if filp.f_op.ioctl is None:
+            raise OSError(errno.ENOTTY, f"{filp}: ioctl {request:#x}")
+        return filp.f_op.ioctl(filp, request, argument)
+
+    # data
+
+    def read(self, fd: int, count: int) -> bytes:
+        """read(2): up to `count` bytes from the file's position on, which moves."""
+        filp = self._file(fd)
+        data = self._read_at(filp, count, filp.f_pos)
+        filp.f_pos += len(data)
+        return data
+
+    def pread(self, fd: int, count: int, offset: int) -> bytes:
+        """pread(2): up to `count` bytes from `offset` on."""
+        return self._read_at(self._file(fd), count, offset)
+
+    def _read_at(self, filp: File, count: int, pos: int) -> bytes:
+        if filp.f_op.read_bytes is not None:
+            return filp.f_op.read_bytes(filp, count, pos)
+        buf = FreshBytes()
+        return buf.take(read_write.vfs_read(filp, buf, count, pos))
+
+    def readinto(self, fd: int, buffer: Buffer, offset: int | None = None) -> int:
+        """read(2) or, with an offset, pread(2) into memory that is there already."""
+        filp = self._file(fd)
+        host = as_bytes(buffer)
+        pos = filp.f_pos if offset is None else offset
+        moved = read_write.vfs_read(filp, HostBuffer(host), len(host), pos)
+        if offset is None:
+            filp.f_pos += moved
+        return moved
+
+    def readv(self, fd: int, buffers: Sequence[Buffer]) -> int:
+        """readv(2): one read for each buffer, until one comes short."""
+        filp = self._file(fd)
+        moved = self._vectored(filp, buffers, filp.f_pos, write=False)
+        filp.f_pos += moved
+        return moved
+
+    def preadv(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        return self._vectored(self._file(fd), buffers, offset, write=False)
+
+    def write(self, fd: int, data: Buffer) -> int:
+        """write(2): at the file's position, or at its end with O_APPEND; the position moves."""
+        filp = self._file(fd)
+        append = filp.f_flags & O_APPEND
+        moved = self._write_at(filp, data, filp.f_pos)
+        filp.f_pos = filp.f_inode.i_size if append and moved else filp.f_pos + moved
+        return moved
+
+    def pwrite(self, fd: int, data: Buffer, offset: int) -> int:
+        """pwrite(2)."""
+        return self._write_at(self._file(fd), data, offset)
+
+    def _write_at(self, filp: File, data: Buffer, pos: int) -> int:
+        memory = as_bytes(data)
+        if filp.f_op.write_bytes is not None:
+            return filp.f_op.write_bytes(filp, memory, pos)
+        return read_write.vfs_write(filp, HostBuffer(memory), len(memory), pos)
+
+    def writev(self, fd: int, buffers: Sequence[Buffer]) -> int:
+        """writev(2): one write for each buffer, until one comes short."""
+        filp = self._file(fd)
+        moved = self._vectored(filp, buffers, filp.f_pos, write=True)
+        filp.f_pos = filp.f_inode.i_size if filp.f_flags & O_APPEND and moved else filp.f_pos + moved
+        return moved
+
+    def pwritev(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        return self._vectored(self._file(fd), buffers, offset, write=True)
+
+    def _vectored(self, filp: File, buffers: Sequence[Buffer], pos: int, *, write: bool) -> int:
+        segments = [(HostBuffer(b), len(as_bytes(b))) for b in buffers]
+        return read_write.do_loop_readv_writev(filp, segments, pos, write=write)
+
+    def lseek(self, fd: int, offset: int, whence: int = SEEK_SET) -> int:
+        filp = self._file(fd)
+        if filp.f_op.llseek is None or filp.f_inode.i_mode & S_IFMT == S_IFIFO:
+            raise OSError(errno.ESPIPE, f"{filp}: has no position")
+        return filp.f_op.llseek(filp, offset, whence)
+
+    def ftruncate(self, fd: int, length: int) -> None:
+        """ftruncate(2). Raises OSError EINVAL if the file is not open for writing."""
+        filp = self._file(fd)
+        if not filp.f_mode & FMODE_WRITE:
+            raise OSError(errno.EINVAL, f"{filp}: not open for writing")
+        fs_open.do_truncate(filp.f_inode, length)
+
+    def truncate(self, path: PathName, length: int) -> None:
+        inode = self._inode(path)
+        if namei.is_dir(inode):
+            raise OSError(errno.EISDIR, f"{os.fsdecode(path)}: is a directory")
+        namei.inode_permission(self.task, inode, MAY_WRITE)
+        fs_open.get_write_access(inode)
+        try:
+            fs_open.do_truncate(inode, length)
+        finally:
+            fs_open.put_write_access(inode)
+
+    def fsync(self, fd: int) -> None:
+        """fsync(2). Raises OSError EINVAL for a file that cannot."""
+        filp = self._file(fd)
+        if filp.f_op.fsync is None:
+            raise OSError(errno.EINVAL, f"{filp}: cannot be synced")
+        filp.f_op.fsync(filp, False)
+
+    def sync(self) -> None:
+        """sync(2): everything dirty of every mounted file system goes to its device."""
+        self._enter()
+        for sb in self.kernel.super_blocks:
+            sync_filesystem(sb)
+
+    # memory
+
+    def mmap(self, fd: int, length: int = 0, prot: int = PROT_READ, flags: int = MAP_SHARED,
+             offset: int = 0) -> Mapping:
+        """mmap(2): `length` bytes of the file from `offset`; 0 means up to its end. fd -1: anonymous."""
+        task = self._enter()
+        filp = None if fd == -1 else self._file(fd)
+        if offset % PAGE_SIZE:
+            raise OSError(errno.EINVAL, f"mmap: offset {offset} is not the start of a page")
+        if not length and filp is not None:
+            length = filp.f_inode.i_size - offset
+        vma = do_mmap_pgoff(task.mm, filp, 0, length, prot, flags, offset >> PAGE_SHIFT)
+        return Mapping(vma, length)
+
+    # names
+
+    def _inode(self, path: PathName, *, follow: bool = True) -> Inode:
+        inode = path_lookup(self._enter(), path, follow=follow)[1].d_inode
+        assert inode is not None
+        return inode
+
+    def stat(self, path: PathName) -> Stat:
+        return generic_fillattr(self._inode(path))
+
+    def lstat(self, path: PathName) -> Stat:
+        return generic_fillattr(self._inode(path, follow=False))
+
+    def fstat(self, fd: int) -> Stat:
+        return generic_fillattr(self._file(fd).f_inode)
+
+    def listdir(self, path: PathName = "/") -> list[str]:
+        """The names in a directory, without "." and "..", in its own order."""
+        fd = self.open(path)
+        try:
+            filp = self._file(fd)
+            if filp.f_op.readdir is None:
+                raise OSError(errno.ENOTDIR, f"{os.fsdecode(path)}: not a directory")
+            return [os.fsdecode(name) for name, _, _ in filp.f_op.readdir(filp) if name not in (b".", b"..")]
+        finally:
+            self.close(fd)
+
+    def mkdir(self, path: PathName, mode: int = 0o777) -> None:
+        namei.do_mkdir(self._enter(), path, mode)
+
+    def rmdir(self, path: PathName) -> None:
+        namei.do_rmdir(self._enter(), path)
+
+    def unlink(self, path: PathName) -> None:
+        namei.do_unlink(self._enter(), path)
+
+    def link(self, path: PathName, new: PathName) -> None:
+        namei.do_link(self._enter(), path, new)
+
+    def symlink(self, target: PathName, path: PathName) -> None:
+        namei.do_symlink(self._enter(), target, path)
+
+    def readlink(self, path: PathName) -> str:
+        return os.fsdecode(namei.vfs_readlink(self._inode(path, follow=False)))
+
+    def rename(self, old: PathName, new: PathName) -> None:
+        namei.do_rename(self._enter(), old, new)
+
+    def mknod(self, path: PathName, mode: int, rdev: int = 0) -> None:
+        namei.do_mknod(self._enter(), path, mode, rdev)
+
+    def chdir(self, path: PathName) -> None:
+        where = path_lookup(self._enter(), path)
+        assert where[1].d_inode is not None
+        if not namei.is_dir(where[1].d_inode):
+            raise OSError(errno.ENOTDIR, f"{os.fsdecode(path)}: not a directory")
+        namei.inode_permission(self.task, where[1].d_inode, MAY_EXEC)
+        self.task.pwd = where
+
+    def getcwd(self) -> str:
+        assert self.task.pwd is not None
+        return namei.d_path(self.task.pwd)
+
+    # attributes
+
+    def _change(self, path: PathName, attr: Iattr, *, follow: bool = True) -> None:
+        inode = self._inode(path, follow=follow)
+        if inode.i_sb.s_flags & MS_RDONLY:
+            raise OSError(errno.EROFS, f"{os.fsdecode(path)}: read-only file system")
+        attr.ia_valid |= ATTR_CTIME
+        attr.ia_ctime = self.kernel.clock()
+        fs_open.notify_change(inode, attr)
+
+    def chmod(self, path: PathName, mode: int) -> None:
+        self._change(path, Iattr(ATTR_MODE, ia_mode=mode & 0o7777))
+
+    def chown(self, path: PathName, uid: int = -1, gid: int = -1) -> None:
+        """chown(2): -1 leaves a field. Setuid and setgid bits go, unless the task may keep them."""
+        inode = self._inode(path)
+        attr = Iattr(0, ia_uid=uid, ia_gid=gid)
+        attr.ia_valid = (ATTR_UID if uid != -1 else 0) | (ATTR_GID if gid != -1 else 0)
+        kill = 0o4000 | (0o2000 if inode.i_mode & 0o010 else 0)
+        if inode.i_mode & kill and not namei.is_dir(inode) and CAP_CHOWN not in self.task.cred.capabilities:
+            attr.ia_valid |= ATTR_MODE
+            attr.ia_mode = inode.i_mode & 0o7777 & ~kill
+        self._change(path, attr)
+
+    def utimens(self, path: PathName, atime_ns: int | None = None, mtime_ns: int | None = None) -> None:
+        """utimensat(2): times in ns; None means now, which whoever may write the file may set."""
+        inode = self._inode(path)
+        cred = self.task.cred
+        if cred.fsuid != inode.i_uid and CAP_FOWNER not in cred.capabilities:
+            if atime_ns is not None or mtime_ns is not None:
+                raise OSError(errno.EPERM, f"{os.fsdecode(path)}: the times are its owner's to set")
+            namei.inode_permission(self.task, inode, MAY_WRITE)
+        now = self.kernel.clock()
+        self._change(path, Iattr(ATTR_ATIME | ATTR_MTIME, ia_atime=now if atime_ns is None else atime_ns,
+                                 ia_mtime=now if mtime_ns is None else mtime_ns))
+
+    def umask(self, mask: int) -> int:
+        old, self.task.umask = self.task.umask, mask & 0o777
+        return old
+
+    def statfs(self, path: PathName) -> Kstatfs:
+        sb = self._inode(path).i_sb
+        if sb.s_op.statfs is None:
+            raise OSError(errno.ENOSYS, f"{sb}: no statfs")
+        return sb.s_op.statfs(sb)
+
+    # mounts
+
+    def mount(self, device: str, path: PathName, fstype: str = "ext2", options: str = "") -> None:
+        """mount(8): options are separated by commas; those that are not general go to the file system."""
+        flags, rest = 0, []
+        for option in filter(None, options.split(",")):
+            if option in MOUNT_FLAGS:
+                flags |= MOUNT_FLAGS[option]
+            elif option != "rw":
+                rest.append(option)
+        do_mount(self._enter(), device, path, fstype, flags, ",".join(rest))
+
+    def umount(self, path: PathName) -> None:
+        do_umount(self._enter(), path)
+
+    def setuid(self, uid: int, gid: int | None = None, groups: Sequence[int] = ()) -> None:
+        """Become another user; anyone but root loses all capabilities."""
+        capabilities = Cred().capabilities if uid == 0 else frozenset[int]()
+        self.task.cred = Cred(uid, uid if gid is None else gid, frozenset(groups), capabilities)
+
+    def exit(self) -> None:
+        """_exit(2): memory and files go back."""
+        do_exit(self._enter())
+
+    # the shell's
+
+    def ls(self, path: PathName = "/") -> list[str]:
+        return sorted(self.listdir(path))
+
+    def cat(self, path: PathName) -> bytes:
+        """The whole file."""
+        fd = self.open(path)
+        try:
+            return b"".join(iter(lambda: self.read(fd, 1 << 20), b""))
+        finally:
+            self.close(fd)
+
+    def echo(self, text: str, path: PathName, *, append: bool = False) -> None:
+        """echo text > path: one write, with a newline."""
+        fd = self.open(path, O_WRONLY | O_CREAT | (O_APPEND if append else O_TRUNC))
+        try:
+            self.write(fd, text.encode() + b"\n")
+        finally:
+            self.close(fd)
+
+    def cp(self, source: PathName, target: PathName) -> None:
+        """Copy a file, a mebibyte at a time."""
+        read_from = self.open(source)
+        write_to = self.open(target, O_WRONLY | O_CREAT | O_TRUNC, self.fstat(read_from).st_mode & 0o777)
+        try:
+            while data := self.read(read_from, 1 << 20):
+                while data:
+                    data = data[self.write(write_to, data):]
+        finally:
+            self.close(read_from)
+            self.close(write_to)
