@@ -1,0 +1,58 @@
+"""The command `xiplab`: each subcommand is one small function that imports what it needs.
+
+A function takes the parsed arguments and returns the exit status: 0 done, 1 not passed or not
+possible (with a sentence on stderr); 2 is argparse's, for a wrong call. Prohibition: nothing but
+the standard library is imported at the top, so that `xiplab --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def lab(arguments: argparse.Namespace) -> int:
+    from xiplab.course.lab import copy_course, serve
+
+    for line in copy_course(arguments.folder).lines():
+        print(line)
+    return serve(arguments.folder, arguments.port, arguments.browser)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    from xiplab.course.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(finding)
+    return 0 if all(finding.works for finding in findings if finding.needed) else 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line: one block for each subcommand."""
+    main_parser = argparse.ArgumentParser(prog="xiplab", description="A course on execute-in-place.")
+    commands = main_parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("lab", help="put the course into a folder and open it in JupyterLab")
+    command.add_argument("folder", nargs="?", type=Path, default=Path("xiplab-course"), metavar="DIR",
+                         help="made if missing; edited files in it are kept (default: xiplab-course)")
+    command.add_argument("--no-browser", action="store_false", dest="browser",
+                         help="only print the address")
+    command.add_argument("--port", type=int, metavar="N", help="default: the first free one from 8888 on")
+    command.set_defaults(run=lab)
+
+    command = commands.add_parser("doctor", help="say what is missing here, and what works without it")
+    command.set_defaults(run=doctor)
+    return main_parser
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's). Returns the exit status."""
+    arguments = parser().parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except OSError as problem:
+        print(f"xiplab: {problem}", file=sys.stderr)
+        return 1
