@@ -1,0 +1,141 @@
+"""The machine with its guests: where all floors are wired together.
+
+    vm = ZVM()
+    vm.segment("SHLIB", size=16 * MiB, type="SR", at=0x10000000)
+    vm.load("SHLIB", image)
+    linux1 = vm.logon("LINUX1")
+    linux1.echo("shlib", "/sys/devices/dcssblk/add")
+    linux1.mount("/dev/dcssblk0", "/mnt", "ext2", "ro,xip")
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from xiplab.linux.block.genhd import bdget
+from xiplab.linux.drivers.dcssblk import dcssblk_init
+from xiplab.linux.drivers.disk import disk_add
+from xiplab.linux.fs.devtmpfs import devtmpfs_fs_type
+from xiplab.linux.fs.ramfs import ramfs_fs_type
+from xiplab.linux.fs.super import attach_mount, do_mount, mount_nodev, register_filesystem
+from xiplab.linux.fs.sysfs import sysfs_fs_type
+from xiplab.linux.include.blkdev import BlockDeviceOperations, GenDisk
+from xiplab.linux.include.kernel import Kernel
+from xiplab.linux.include.mm import Zone
+from xiplab.linux.kernel.task import new_task
+from xiplab.linux.mm.filemap import shrink_page_cache
+from xiplab.process import Process
+from xiplab.units import MiB, Pfn, page_count
+from xiplab.zvm.cp import ControlProgram
+from xiplab.zvm.machine import VirtualMachine
+
+KERNEL_SIZE = 1 * MiB
+"""The lowest part of storage, kept for the kernel itself: lowcore and the blocks of DIAGNOSE."""
+
+
+class ZVM(ControlProgram):
+    """A z/VM system whose virtual machines run Linux."""
+
+    def logon(self, userid: str, storage: int = 64 * MiB, *, segments: str = "",
+              clock: Callable[[], int] | None = None, **attributes: Any) -> Guest:
+        """Create a virtual machine with `storage` bytes of RAM and boot Linux in it.
+
+        Args:
+            segments: dcssblk's module parameter: devices to add at boot.
+            clock: the guest's time in ns since 1970; None for the host's.
+            attributes: of the VirtualMachine, as its directory entry would have them.
+        Raises:
+            OSError: what virtual_machine() answers.
+        """
+        machine = self.virtual_machine(userid, storage, **attributes)
+        kernel = start_kernel(machine, storage, clock)
+        dcssblk_init(kernel, segments)
+        return Guest(self, machine, kernel)
+
+
+def start_kernel(machine: VirtualMachine, storage: int, clock: Callable[[], int] | None) -> Kernel:
+    """Boot: memory, the first task, the file system types, and /, /dev and /sys. Kernel: init/main.c"""
+    zone = Zone(first=Pfn(page_count(KERNEL_SIZE)), end=Pfn(page_count(storage)))
+    zone.next = zone.first
+    kernel = Kernel(machine.userid, machine.memory, zone, machine.diagnose)
+    if clock is not None:
+        kernel.clock = clock
+    zone.reclaim = lambda wanted: shrink_page_cache(kernel, wanted)
+    kernel.current = init = new_task(kernel, "init")
+    for fstype in (ramfs_fs_type, sysfs_fs_type, devtmpfs_fs_type):
+        register_filesystem(kernel, fstype)
+    root = attach_mount(kernel, mount_nodev(kernel, ramfs_fs_type, 0, ""), None, "rootfs", "/")
+    init.root = init.pwd = (root, root.mnt_root)
+    process = Process(init)
+    for directory in ("/dev", "/sys", "/mnt", "/tmp"):
+        process.mkdir(directory)
+    do_mount(init, "devtmpfs", "/dev", "devtmpfs", 0)
+    do_mount(init, "sysfs", "/sys", "sysfs", 0)
+    return kernel
+
+
+class Guest(Process):
+    """A running Linux in a virtual machine; as a Process it is the guest's first task.
+
+    Attributes:
+        vm: the z/VM system. machine: the virtual machine. kernel: the guest's kernel.
+    """
+
+    def __init__(self, vm: ZVM, machine: VirtualMachine, kernel: Kernel) -> None:
+        super().__init__(kernel.current)
+        self.vm = vm
+        self.machine = machine
+
+    def __repr__(self) -> str:
+        return f"<Guest {self.machine.userid}>"
+
+    @property
+    def name(self) -> str:
+        return self.machine.userid
+
+    @property
+    def dmesg(self) -> list[str]:
+        """The kernel log."""
+        return self.kernel.dmesg
+
+    @property
+    def frames(self) -> Counter[str]:
+        """The guest's own page frames in use, by kind."""
+        return +self.kernel.zone.used
+
+    def process(self, comm: str) -> Process:
+        """Another task, with an address space and files of its own."""
+        return Process(new_task(self.kernel, comm))
+
+    def add_disk(self, name: str, image: bytes | Path | int) -> GenDisk:
+        """Give the guest an ordinary disk, /dev/<name>, with a copy of `image` (or that many zeros)."""
+        return disk_add(self.kernel, name, image)
+
+    def plug(self, disk_name: str, **operations: Callable[..., Any] | None) -> BlockDeviceOperations:
+        """Put other operations into a disk's table; returns the table that was there.
+
+            before = linux1.plug("dcssblk0", direct_access=mine)
+
+        A new direct_access takes direct_access_run away, which answers the same question.
+        Raises:
+            OSError: ENXIO no such disk; EINVAL no such operation.
+        """
+        disk = bdget(self.kernel, disk_name).bd_disk
+        known = {field.name for field in fields(disk.fops)}
+        if unknown := operations.keys() - known:
+            raise OSError(errno.EINVAL, f"{disk}: no operation called {', '.join(sorted(unknown))}")
+        if "direct_access" in operations:
+            operations.setdefault("direct_access_run", None)
+        before = disk.fops
+        changed: dict[str, Any] = {"name": f"{before.name} (plugged)", **operations}
+        disk.fops = replace(before, **changed)
+        return before
+
+    def logoff(self) -> None:
+        """End the virtual machine; its storage is gone."""
+        self.vm.logoff(self.name)
