@@ -4,10 +4,10 @@
     Ry = subcode
     after it: Rx, Ry = first and last byte of the segment, or Ry = return code; condition code:
 
-             0                      1                          2          3
-    find     loaded by this guest   exists                     Ry says    unknown subcode
-    load     loaded                                            Ry says    unknown subcode
-    purge    done                   was not loaded             Ry says    unknown subcode
+             0                      1                 2              3
+    find     loaded by this guest   exists            Ry says why    unknown subcode
+    load     loaded                                   Ry says why    unknown subcode
+    purge    done                   was not loaded    Ry says why    unknown subcode
 
 This page is all that a guest's kernel and CP have in common. Old subcodes work with 31-bit addresses
 and see segments below 2 GiB; the new ones came with z/VM 5.4.
@@ -39,6 +39,11 @@ MAX_RANGES = 6
 
 RC_NOT_FOUND = 44
 RC_PAGING_ERROR = 177
+RC_OUTSIDE_STORAGE = 8
+RC_BAD_BLOCK = 12
+RC_OVERLAY = 36
+RC_NAMESAVE = 40
+"""Return codes. The manuals name the first two; a guest should only tell them from 0."""
 
 u8x3: TypeAlias = Annotated[Bytes, "u1", 3]
 u8x8: TypeAlias = Annotated[Bytes, "u1", 8]

@@ -10,22 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from xiplab.errors import ADDRESSING, PROTECTION, SPECIFICATION, ProgramInterruption
+from xiplab.errors import PROTECTION, SPECIFICATION, ProgramInterruption
 from xiplab.hw.memory import AbsoluteStorage
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Paddr, offset_in_page, pfn_to_paddr
 from xiplab.zvm import diag64
-from xiplab.zvm.diag64 import RC_NOT_FOUND, Qin64, Qout64, Qout64Old, decode_name
+from xiplab.zvm.diag64 import (
+    RC_BAD_BLOCK,
+    RC_NAMESAVE,
+    RC_NOT_FOUND,
+    RC_OUTSIDE_STORAGE,
+    RC_OVERLAY,
+    RC_PAGING_ERROR,
+    Qin64,
+    Qout64,
+    Qout64Old,
+    decode_name,
+)
 from xiplab.zvm.segment import SavedSegment
 from xiplab.zvm.spool import Spool
 
-RC_OVERLAY = 174
-RC_RESTRICTED = 449
-RC_OUTSIDE_STORAGE = 203
-RC_SHORT_BUFFER = 12
-
 CP_RESPONSE_WANTED = 0x40000000
 """Bit of Ry in DIAGNOSE X'08': store the response over the command."""
+
+
+NEW_LINE = "\x85"
+"""What ends a line in EBCDIC: X'15'."""
 
 
 class CpResponse(str):
@@ -82,15 +92,19 @@ class VirtualMachine:
     console: list[str] = field(default_factory=list)
 
     def load(self, segment: SavedSegment, exclusive: bool) -> None:
-        """Attach the segment's pages, on its frames or on copies; see SavedSegment.runs."""
+        """Attach the segment's pages, on its frames or on copies; see SavedSegment.runs.
+
+        Raises:
+            OSError: ENOMEM, with nothing attached.
+        """
         runs = segment.runs(exclusive)
+        if any(run.writable and not run.private for run in runs):
+            segment.preserve()
         private = range(0)
         if any(run.private for run in runs):
             first = self.memory.storage.allocate(segment.npages)
             private = range(first, first + segment.npages)
             segment.copy_private(first)
-        if any(run.writable and not run.private for run in runs):
-            segment.preserve()
         for run in runs:
             frames = private if run.private else segment.frames
             self.memory.attach(pfn_to_paddr(run.first), frames[run.first - segment.first], run.npages,
@@ -107,17 +121,16 @@ class VirtualMachine:
             self.memory.storage.free(attached.private.start, len(attached.private))
         self.spool.release(attached.segment, self.userid)
 
-    def may_load(self, segment: SavedSegment, exclusive: bool, old: bool) -> int:
+    def refusal(self, segment: SavedSegment, exclusive: bool, old: bool) -> int:
         """0, or the return code with which CP refuses the load."""
         if segment.restricted and segment.name not in self.namesave:
-            return RC_RESTRICTED
-        if self.memory.overlapping(segment.start, segment.end):
-            return RC_OVERLAY
+            return RC_NAMESAVE
         if old and segment.end >= 2 * GiB:
             return RC_OUTSIDE_STORAGE
         if exclusive and segment.end >= self.maximum and not segment.loadnshr:
             return RC_OUTSIDE_STORAGE
-        return 0
+        ram_end = (len(self.ram) << PAGE_SHIFT) - 1
+        return RC_OVERLAY if segment.start <= ram_end else 0
 
     def diagnose(self, code: int, rx: int, ry: int) -> tuple[int, int, int]:
         """DIAGNOSE with registers Rx, Ry; returns the condition code and both registers after it.
@@ -147,7 +160,7 @@ class VirtualMachine:
         if ry == diag64.PURGESEG:
             return self._purge(name, rx, ry)
         if ry in (diag64.LOADSHR, diag64.LOADNOLY, diag64.LOADSHRX):
-            return self._load(name, rx, exclusive=False, old=old)
+            return self._load(name, rx, exclusive=False, old=old, overlay=ry != diag64.LOADNOLY)
         if ry in (diag64.LOADNSR, diag64.LOADNSRX):
             return self._load(name, rx, exclusive=True, old=old)
         return 3, rx, ry
@@ -164,14 +177,27 @@ class VirtualMachine:
             return 2, rx, RC_NOT_FOUND
         return int(name not in self.attached), segment.start, segment.end
 
-    def _load(self, name: str, rx: int, *, exclusive: bool, old: bool) -> tuple[int, int, int]:
-        segment = self._known(name)
+    def _load(self, name: str, rx: int, *, exclusive: bool, old: bool, overlay: bool = True
+              ) -> tuple[int, int, int]:
+        """Load the newest copy. Loaded segments in the way are purged, or forbid it (LOADNOLY).
+
+        Differs: CP also puts a segment over the guest's own storage; here that is refused.
+        """
+        segment = self.spool.saved.get(name)
         if segment is None:
             return 2, rx, RC_NOT_FOUND
-        if name not in self.attached:
-            if rc := self.may_load(segment, exclusive, old):
-                return 2, rx, rc
+        if rc := self.refusal(segment, exclusive, old):
+            return 2, rx, rc
+        in_the_way = [other.segment for other in self.attached.values() if other.segment.name == name
+                      or (other.segment.start <= segment.end and segment.start <= other.segment.end)]
+        if not overlay and any(other.name != name for other in in_the_way):
+            return 2, rx, RC_OVERLAY
+        for other in in_the_way:
+            self.purge(other.name)
+        try:
             self.load(segment, exclusive)
+        except OSError:
+            return 2, rx, RC_PAGING_ERROR
         return 0, segment.start, segment.end
 
     def _purge(self, name: str, rx: int, ry: int) -> tuple[int, int, int]:
@@ -185,7 +211,7 @@ class VirtualMachine:
         qin = Qin64(self._block(rx, Qin64.dtype.itemsize, store=False))
         form: type[Qout64] | type[Qout64Old] = Qout64 if ry == diag64.SEGEXTX else Qout64Old
         if qin.qopcode != diag64.FINDSEGA or qin.qoutlen < form.dtype.itemsize:
-            return 2, rx, RC_SHORT_BUFFER
+            return 2, rx, RC_BAD_BLOCK
         name = decode_name(qin.qname.tobytes())
         cc, _, rc = self._find(name, rx)
         segment = self._known(name)
@@ -207,7 +233,7 @@ class VirtualMachine:
         if not ry & CP_RESPONSE_WANTED:
             self.console += response.splitlines()
             return 0, rx, response.rc
-        text = response.encode("cp037", "replace")
+        text = response.replace("\n", NEW_LINE).encode("cp037", "replace")
         room = self._block(rx, PAGE_SIZE - offset_in_page(rx), store=True)
         stored = min(len(text), len(room))
         room[:stored] = memoryview(text)[:stored]
@@ -215,11 +241,8 @@ class VirtualMachine:
 
     def _block(self, address: int, nbytes: int, *, store: bool) -> Bytes:
         """A parameter block in the guest's storage."""
-        access = "store" if store else "load"
-        if address < 0:
-            raise ProgramInterruption(ADDRESSING, address, access)
-        if store and not self.memory.range_of(address, nbytes, access).writable:
-            raise ProgramInterruption(PROTECTION, address, access)
+        if store and not self.memory.range_of(address, nbytes, "store").writable:
+            raise ProgramInterruption(PROTECTION, address, "store")
         return self.memory.view(address, nbytes)
 
     def logoff(self) -> None:

@@ -22,11 +22,13 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import FileIO
+from itertools import pairwise
 
 from xiplab.hw.memory import Storage
 from xiplab.ondisk import Bytes
 from xiplab.trace import tp_copy
-from xiplab.units import PAGE_SHIFT, Paddr, Pfn, pfn_to_paddr
+from xiplab.units import PAGE_SHIFT, MiB, Paddr, Pfn, pfn_to_paddr
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,40 @@ class PageRange:
     def npages(self) -> int:
         return self.last - self.first + 1
 
+    def __str__(self) -> str:
+        return f"{self.first:X}-{self.last:X} {self.type}"
+
+
+MAX_PAGE = 0x7FFFFFF
+"""The highest page of a segment: addresses below 512 GiB."""
+MAX_SEGMENT_PAGES = 2047 * MiB >> PAGE_SHIFT
+MAX_RANGES = 64
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` is 1 to 8 of the letters, digits and signs that names in CP have."""
+    return 0 < len(name) <= 8 and all(c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789$#@_-+" for c in name)
+
+
+def check_ranges(ranges: tuple[PageRange, ...]) -> str:
+    """What is wrong with the ranges of a segment, naming the range; "" if nothing.
+
+    They must be in order and apart, span at most 2047 MiB, and a megabyte with pages of two ranges
+    must be all shared or all exclusive.
+    """
+    if len(ranges) > MAX_RANGES:
+        return f"{len(ranges)} ranges"
+    for pages in ranges:
+        if not 0 <= pages.first <= pages.last <= MAX_PAGE:
+            return str(pages)
+    for before, after in pairwise(ranges):
+        same_megabyte = before.last >> 8 == after.first >> 8
+        if after.first <= before.last or (same_megabyte and before.type.exclusive != after.type.exclusive):
+            return str(after)
+    if ranges[-1].last - ranges[0].first + 1 > MAX_SEGMENT_PAGES:
+        return f"{ranges[0].first:X}-{ranges[-1].last:X}"
+    return ""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
@@ -91,7 +127,13 @@ class LoadedRun:
 
 
 def data_extents(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The parts of a sparse file's bytes start..end (exclusive) that hold data, as (start, end)."""
+    """The parts of a sparse file's bytes start..end (exclusive) that hold data, as (start, end).
+
+    On a host that cannot tell, all of it counts as data.
+    """
+    if not hasattr(os, "SEEK_DATA"):
+        yield start, end
+        return
     while start < end:
         try:
             data = os.lseek(fd, start, os.SEEK_DATA)
@@ -103,6 +145,15 @@ def data_extents(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
             return
         start = min(os.lseek(fd, data, os.SEEK_HOLE), end)
         yield data, start
+
+
+def read_sparse(image: FileIO, start: int, target: memoryview) -> None:
+    """Fill `target`, which is all zero, from byte `start` of a file; holes are skipped."""
+    for first, end in data_extents(image.fileno(), start, start + len(target)):
+        image.seek(first)
+        done = first - start
+        while done < end - start and (count := image.readinto(target[done:end - start])):
+            done += count
 
 
 def copy_frames(storage: Storage, source: int, target: int, npages: int) -> None:
@@ -120,7 +171,8 @@ class SavedSegment:
     """One system data file of CP's spool: a segment as defined and, unless a skeleton, as saved.
 
     Attributes:
-        spoolid: its number in QUERY NSS.
+        spoolid: its number in QUERY NSS. originid: who defined or saved it last.
+        created: when, in ns since 1970.
         restricted: RSTD; only guests with NAMESAVE may load it.
         loadnshr: any guest may load it exclusive, whatever its maximum storage.
         users: the guests that have it loaded.
@@ -132,6 +184,8 @@ class SavedSegment:
     storage: Storage
     restricted: bool = False
     loadnshr: bool = False
+    originid: str = ""
+    created: int = 0
     class_: str = "S"
     frames: range = range(0)
     spool: range = range(0)

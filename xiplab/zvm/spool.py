@@ -9,9 +9,14 @@
 
 from __future__ import annotations
 
+import errno
+from itertools import chain
+
 from xiplab.hw.memory import AbsoluteStorage, Storage
 from xiplab.units import PAGE_SHIFT
 from xiplab.zvm.segment import PageRange, SavedSegment, copy_frames
+
+MAX_SPOOLID = 9999
 
 
 class Spool:
@@ -20,12 +25,13 @@ class Spool:
     Attributes:
         storage: where their frames are.
         files: in the order of their numbers.
+        next_spoolid: the number of the next one.
     """
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.files: list[SavedSegment] = []
-        self._next_spoolid = 1
+        self.next_spoolid = 1
 
     @property
     def saved(self) -> dict[str, SavedSegment]:
@@ -36,18 +42,35 @@ class Spool:
         """The class S file called `name`, if there is one."""
         return next((file for file in self.files if file.class_ == "S" and file.name == name), None)
 
-    def define(self, name: str, ranges: tuple[PageRange, ...], *, restricted: bool = False,
-               loadnshr: bool = False) -> SavedSegment:
-        """Make a skeleton; one that has the name already is replaced."""
+    def define(self, name: str, ranges: tuple[PageRange, ...], *, restricted: bool, loadnshr: bool,
+               originid: str, created: int) -> SavedSegment:
+        """Make a skeleton; one that has the name already is replaced.
+
+        Raises:
+            OSError: ENOSPC if all 9999 numbers are taken.
+        """
         if (old := self.skeleton(name)) is not None:
             self.delete(old)
-        file = SavedSegment(self._next_spoolid, name, ranges, self.storage, restricted, loadnshr)
-        self._next_spoolid += 1
+        file = SavedSegment(self.take_spoolid(), name, ranges, self.storage, restricted, loadnshr,
+                            originid, created)
         self.files.append(file)
         return file
 
+    def take_spoolid(self) -> int:
+        """The next free number; after 9999 comes 1."""
+        taken = {file.spoolid for file in self.files}
+        for spoolid in chain(range(self.next_spoolid, MAX_SPOOLID + 1), range(1, self.next_spoolid)):
+            if spoolid not in taken:
+                self.next_spoolid = spoolid + 1
+                return spoolid
+        raise OSError(errno.ENOSPC, f"all {MAX_SPOOLID} file numbers are taken")
+
     def save(self, skeleton: SavedSegment, memory: AbsoluteStorage | None) -> None:
-        """Fill the skeleton's pages from `memory`; pages that are not in there are saved as zeros."""
+        """Fill the skeleton's pages from `memory`; pages that are not in there are saved as zeros.
+
+        Raises:
+            OSError: ENOMEM; the skeleton stays one.
+        """
         skeleton.take_frames()
         if memory is not None:
             copy_from_guest(skeleton, memory)
@@ -63,7 +86,7 @@ class Spool:
             self.delete(file)
 
     def release(self, file: SavedSegment, userid: str) -> None:
-        """A guest has let go of the segment."""
+        """A guest has let go of the segment. What nobody has loaded is as it was saved."""
         file.users.discard(userid)
         if file.users:
             return

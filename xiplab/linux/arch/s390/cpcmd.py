@@ -32,4 +32,4 @@ def cpcmd(kernel: Kernel, cmd: str) -> tuple[int, str]:
     page = kernel.memory.view(DIAG_PAGE, PAGE_SIZE)
     page[:len(text)] = memoryview(text)
     _, length, rc = kernel.diagnose(0x08, DIAG_PAGE, len(text) | CP_RESPONSE)
-    return rc, page[:length].tobytes().decode("cp037")
+    return rc, page[:length].tobytes().decode("cp037").replace("\x85", "\n")

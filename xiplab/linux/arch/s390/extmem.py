@@ -17,8 +17,19 @@ import errno
 from dataclasses import dataclass, field
 
 from xiplab.linux.arch.s390.cpcmd import DIAG_PAGE, cpcmd
+from xiplab.linux.arch.s390.vmem import (
+    IORESOURCE_BUSY,
+    IORESOURCE_MEM,
+    IORESOURCE_READONLY,
+    Resource,
+    release_resource,
+    request_resource,
+    vmem,
+    vmem_add_mapping,
+    vmem_remove_mapping,
+)
 from xiplab.linux.include.kernel import Kernel
-from xiplab.units import PAGE_SHIFT, GiB, Paddr, paddr_to_pfn
+from xiplab.units import PAGE_SHIFT, Paddr, paddr_to_pfn
 from xiplab.zvm.diag64 import (
     FINDSEG,
     FINDSEGA,
@@ -45,28 +56,11 @@ SEGMENT_EXCLUSIVE = 1
 
 segtype_string = ("SW", "EW", "SR", "ER", "SN", "EN", "SC", "EW/EN-MIXED")
 
-IORESOURCE_MEM = 0x200
-IORESOURCE_READONLY = 0x4000
-IORESOURCE_BUSY = 0x80000000
-
-VMEM_MAX_PHYS = 3914 * GiB
-"""End of the 1:1 mapping with three levels of tables."""
-
 QOUT_OFFSET = 64
 """Where the answer of an extended query goes, behind the question in the page for DIAGNOSE."""
 
 
-@dataclass
-class Resource:
-    """A range of addresses in /proc/iomem, `end` inclusive."""
-
-    name: str
-    start: Paddr
-    end: Paddr
-    flags: int
-
-
-@dataclass
+@dataclass(eq=False)
 class DcssSegment:
     """A loaded segment.
 
@@ -83,7 +77,7 @@ class DcssSegment:
     vm_segtype: int = 0
     range: list[tuple[int, int]] = field(default_factory=list)
     segcnt: int = 0
-    res: Resource | None = None
+    res: Resource = field(init=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -106,16 +100,11 @@ class Extmem:
     """What this file keeps per kernel.
 
     Attributes:
-        subcodes: None until the first use has found out.
-        iomem: what /proc/iomem lists of segments. vmem: the mapped ranges (start, end).
-        vmem_max_phys: addresses from here on cannot be mapped.
+        dcss_list: the loaded segments. subcodes: None until the first use has found out.
     """
 
     dcss_list: list[DcssSegment] = field(default_factory=list)
     subcodes: Subcodes | None = None
-    iomem: list[Resource] = field(default_factory=list)
-    vmem: list[tuple[Paddr, Paddr]] = field(default_factory=list)
-    vmem_max_phys: int = VMEM_MAX_PHYS
 
 
 def extmem(kernel: Kernel) -> Extmem:
@@ -217,49 +206,6 @@ def segment_overlaps_others(kernel: Kernel, seg: DcssSegment) -> bool:
                for other in extmem(kernel).dcss_list if other is not seg)
 
 
-def vmem_add_mapping(kernel: Kernel, seg: DcssSegment, name: str) -> None:
-    """Map the segment's addresses 1:1.
-
-    Raises:
-        OSError: ERANGE beyond the mapping; ENOSPC over storage or over what is mapped.
-    Kernel: v3.6 arch/s390/mm/vmem.c
-    """
-    state = extmem(kernel)
-    where = f"DCSS {name}: {seg.start_addr:#x}-{seg.end:#x}"
-    if seg.end >= state.vmem_max_phys:
-        raise OSError(errno.ERANGE, f"{where} exceeds the kernel mapping range ({state.vmem_max_phys:#x})")
-    taken = kernel.memory.overlapping(seg.start_addr, seg.end)
-    if taken or any(start <= seg.end and seg.start_addr <= end for start, end in state.vmem):
-        owner = taken.name if taken else "a mapping"
-        raise OSError(errno.ENOSPC, f"{where} overlaps storage in use ({owner})")
-    state.vmem.append((seg.start_addr, seg.end))
-
-
-def vmem_remove_mapping(kernel: Kernel, seg: DcssSegment) -> None:
-    """Unmap the segment; a range that is not mapped is left alone, as in the kernel."""
-    vmem = extmem(kernel).vmem
-    vmem[:] = [mapped for mapped in vmem if mapped != (seg.start_addr, seg.end)]
-
-
-def request_resource(kernel: Kernel, res: Resource) -> None:
-    """List a range in /proc/iomem.
-
-    Raises:
-        OSError: EBUSY if it meets another one.
-    Kernel: v3.6 kernel/resource.c
-    """
-    iomem = extmem(kernel).iomem
-    for other in iomem:
-        if other.start <= res.end and res.start <= other.end:
-            raise OSError(errno.EBUSY, f"{res.name}: {res.start:#x}-{res.end:#x} is taken by {other.name}")
-    iomem.append(res)
-
-
-def release_resource(kernel: Kernel, res: Resource | None) -> None:
-    iomem = extmem(kernel).iomem
-    iomem[:] = [other for other in iomem if other is not res]
-
-
 def resource_of(seg: DcssSegment, do_nonshared: int) -> Resource:
     """The entry of /proc/iomem: read-only for SC, and for SR and ER that are loaded shared."""
     flags = IORESOURCE_BUSY | IORESOURCE_MEM
@@ -286,7 +232,7 @@ def _segment_load(kernel: Kernel, name: str, do_nonshared: int) -> DcssSegment:
     if dcss_set_subcodes(kernel) is new_subcodes and segment_overlaps_others(kernel, seg):
         raise OSError(errno.EBUSY, f"DCSS {name}: {seg.start_addr:#x}-{seg.end:#x} shares a megabyte with "
                                    "a loaded DCSS")
-    vmem_add_mapping(kernel, seg, name)
+    vmem_add_mapping(kernel, seg.start_addr, seg.end, f"DCSS {name}")
     seg.res = resource_of(seg, do_nonshared)
     try:
         request_resource(kernel, seg.res)
@@ -297,7 +243,7 @@ def _segment_load(kernel: Kernel, name: str, do_nonshared: int) -> DcssSegment:
             raise dcss_diag_translate_rc(end, f"DCSS {name}")
     except OSError:
         release_resource(kernel, seg.res)
-        vmem_remove_mapping(kernel, seg)
+        vmem_remove_mapping(kernel, seg.start_addr, seg.end)
         raise
     seg.start_addr, seg.end = Paddr(start_addr), Paddr(end)
     seg.do_nonshared, seg.ref_count = do_nonshared, 1
@@ -361,14 +307,13 @@ def segment_modify_shared(kernel: Kernel, name: str, do_nonshared: int) -> None:
 
 def rerequest_resource(kernel: Kernel, seg: DcssSegment, name: str, do_nonshared: int) -> None:
     """Change the read-only flag of the segment's resource: off for exclusive, on for SR and ER."""
-    res = seg.res or resource_of(seg, do_nonshared)
-    release_resource(kernel, res)
+    release_resource(kernel, seg.res)
     if do_nonshared:
-        res.flags &= ~IORESOURCE_READONLY
+        seg.res.flags &= ~IORESOURCE_READONLY
     elif seg.vm_segtype in (SEG_TYPE_SR, SEG_TYPE_ER):
-        res.flags |= IORESOURCE_READONLY
+        seg.res.flags |= IORESOURCE_READONLY
     try:
-        request_resource(kernel, res)
+        request_resource(kernel, seg.res)
     except OSError:
         kernel.printk(f"extmem: DCSS {name} overlaps with used memory resources and cannot be reloaded")
         raise
@@ -388,7 +333,7 @@ def reload_segment(kernel: Kernel, seg: DcssSegment, name: str, do_nonshared: in
 def destroy_segment(kernel: Kernel, seg: DcssSegment) -> None:
     """Unmap, unlist and purge. Kernel: the end of segment_unload() and of segment_modify_shared()"""
     release_resource(kernel, seg.res)
-    vmem_remove_mapping(kernel, seg)
+    vmem_remove_mapping(kernel, seg.start_addr, seg.end)
     extmem(kernel).dcss_list.remove(seg)
     dcss_purge(kernel, seg)
 
@@ -441,7 +386,7 @@ def segment_warning(kernel: Kernel, code: int, seg_name: str) -> None:
         errno.EBUSY: f"{seg_name} needs used memory resources and cannot be loaded or queried",
         errno.EPERM: f"DCSS {seg_name} is already loaded in a different access mode",
         errno.ENOMEM: f"There is not enough memory to load or query DCSS {seg_name}",
-        errno.ERANGE: f"DCSS {seg_name} exceeds the kernel mapping range ({extmem(kernel).vmem_max_phys}) "
+        errno.ERANGE: f"DCSS {seg_name} exceeds the kernel mapping range ({vmem(kernel).max_phys}) "
                       "and cannot be loaded",
     }.get(code)
     if text is not None:
