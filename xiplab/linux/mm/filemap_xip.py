@@ -222,7 +222,7 @@ def _xip_file_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
         offset = offset_in_page(pos)
         chunk = min(PAGE_SIZE - offset, count - written)
         try:
-            kmem = _find_or_allocate(mapping, Pgoff(pos >> PAGE_SHIFT))
+            kmem = find_or_allocate(mapping, Pgoff(pos >> PAGE_SHIFT))
         except OSError as failure:
             error = failure
             break
@@ -242,7 +242,7 @@ def _xip_file_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
     return written
 
 
-def _find_or_allocate(mapping: AddressSpace, pgoff: Pgoff) -> int:
+def find_or_allocate(mapping: AddressSpace, pgoff: Pgoff) -> int:
     """The address of page `pgoff`; a hole gets a block, and the sparse page leaves every mapping."""
     get_xip_mem = mapping.a_ops.get_xip_mem
     assert get_xip_mem is not None

@@ -1,0 +1,57 @@
+"""sendfile(2): from one file to another without a detour through the caller.
+
+Kernel: v3.6 fs/splice.c, fs/read_write.c do_sendfile()
+"""
+
+from __future__ import annotations
+
+import errno
+
+from xiplab.linux.fs.read_write import rw_verify_area, vfs_write
+from xiplab.linux.include.blkdev import FMODE_READ
+from xiplab.linux.include.fs import O_APPEND, File
+from xiplab.linux.mm.iov import FreshBytes, HostBuffer
+
+PIPE_BYTES = 16 * 4096
+
+
+def default_file_splice_read(filp: File, count: int, pos: int) -> bytes:
+    """The fallback for a file without splice_read, a XIP file for one: read into pages of the kernel's.
+
+    Since 2.6.31; from 2.6.23 to 2.6.30 such a file could not be sent (EINVAL).
+    """
+    if filp.f_op.read is None:
+        raise OSError(errno.EINVAL, f"{filp}: cannot be read")
+    buf = FreshBytes()
+    return buf.take(filp.f_op.read(filp, buf, count, pos))
+
+
+def do_sendfile(out: File, filp: File, pos: int, count: int) -> int:
+    """Move up to `count` bytes of `filp` from `pos` on to `out` at its position; returns how many.
+
+    Raises:
+        OSError: EBADF not open for the direction; EINVAL `out` appends; else what reading or writing
+            answers, if nothing was moved before.
+    """
+    if not filp.f_mode & FMODE_READ:
+        raise OSError(errno.EBADF, f"{filp}: not open for reading")
+    if out.f_flags & O_APPEND:
+        raise OSError(errno.EINVAL, f"{out}: is open for appending")
+    count = rw_verify_area(filp, pos, count)
+    splice_read = filp.f_op.splice_read or default_file_splice_read
+    moved = 0
+    while moved < count:
+        try:
+            piece = splice_read(filp, min(PIPE_BYTES, count - moved), pos + moved)
+            if not piece:
+                break
+            n = vfs_write(out, HostBuffer(piece), len(piece), out.f_pos)
+        except OSError:
+            if moved:
+                break
+            raise
+        out.f_pos += n
+        moved += n
+        if n < len(piece):
+            break
+    return moved
