@@ -15,11 +15,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from xiplab.linux.fs import namei, read_write
 from xiplab.linux.fs import open as fs_open
+from xiplab.linux.fs.aio import Iocb, Kioctx, io_submit
 from xiplab.linux.fs.namei import PathName, path_lookup
+from xiplab.linux.fs.splice import do_sendfile
+from xiplab.linux.fs.stat import Stat, generic_fillattr
 from xiplab.linux.fs.super import do_mount, do_umount, sync_filesystem
 from xiplab.linux.include.blkdev import FMODE_WRITE
 from xiplab.linux.include.fs import (
@@ -52,41 +54,22 @@ from xiplab.linux.include.fs import (
     Inode,
     Kstatfs,
 )
-from xiplab.linux.include.mm import MAP_SHARED, PROT_READ
+from xiplab.linux.include.mm import MAP_SHARED, MS_SYNC, PROT_READ
 from xiplab.linux.include.sched import CAP_CHOWN, CAP_FOWNER, Cred, Task
 from xiplab.linux.kernel.task import do_exit
 from xiplab.linux.mm.iov import Buffer, FreshBytes, HostBuffer, as_bytes
-from xiplab.linux.mm.mmap import do_mmap_pgoff
+from xiplab.linux.mm.madvise import do_fadvise, do_madvise, do_readahead
+from xiplab.linux.mm.mincore import do_mincore
+from xiplab.linux.mm.mmap import do_mmap_pgoff, do_munmap
+from xiplab.linux.mm.mprotect import do_mprotect
+from xiplab.linux.mm.msync import do_msync
+from xiplab.linux.mm.swapfile import sys_swapon
 from xiplab.mapping import Mapping
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE
 
 MOUNT_FLAGS = {"ro": MS_RDONLY, "remount": MS_REMOUNT, "sync": MS_SYNCHRONOUS, "noatime": MS_NOATIME,
                "nodiratime": MS_NODIRATIME, "relatime": MS_RELATIME, "strictatime": MS_STRICTATIME}
 F_GETFL, F_SETFL, F_DUPFD = 3, 4, 0
-
-
-class Stat(NamedTuple):
-    """stat(2). Times in ns since 1970; st_blocks counts 512-byte units."""
-
-    st_mode: int
-    st_ino: int
-    st_nlink: int
-    st_uid: int
-    st_gid: int
-    st_size: int
-    st_blocks: int
-    st_blksize: int
-    st_rdev: int
-    st_atime_ns: int
-    st_mtime_ns: int
-    st_ctime_ns: int
-
-
-def generic_fillattr(inode: Inode) -> Stat:
-    """Kernel: fs/stat.c"""
-    return Stat(inode.i_mode, inode.i_ino, inode.i_nlink, inode.i_uid, inode.i_gid, inode.i_size,
-                inode.i_blocks, inode.i_sb.s_blocksize, inode.i_rdev, inode.i_atime, inode.i_mtime,
-                inode.i_ctime)
 
 
 class Process:
@@ -233,6 +216,20 @@ class Process:
         segments = [(HostBuffer(b), len(as_bytes(b))) for b in buffers]
         return read_write.do_loop_readv_writev(filp, segments, pos, write=write)
 
+    def sendfile(self, out: int, fd: int, offset: int | None, count: int) -> int:
+        """sendfile(2): from `fd` (at `offset`, or at its position, which then moves) to `out`."""
+        filp = self._file(fd)
+        moved = do_sendfile(self._file(out), filp, filp.f_pos if offset is None else offset, count)
+        if offset is None:
+            filp.f_pos += moved
+        return moved
+
+    def io_submit(self, ctx: Kioctx, opcode: int, fd: int, buffer: Buffer, offset: int,
+                  data: object = None) -> int:
+        """io_submit(2) of one request, for `buffer` as a whole; collect it with io_getevents()."""
+        host = as_bytes(buffer)
+        return io_submit(ctx, [Iocb(opcode, self._file(fd), HostBuffer(host), len(host), offset, data)])
+
     def lseek(self, fd: int, offset: int, whence: int = SEEK_SET) -> int:
         filp = self._file(fd)
         if filp.f_op.llseek is None or filp.f_inode.i_mode & S_IFMT == S_IFIFO:
@@ -283,6 +280,35 @@ class Process:
             length = filp.f_inode.i_size - offset
         vma = do_mmap_pgoff(task.mm, filp, 0, length, prot, flags, offset >> PAGE_SHIFT)
         return Mapping(vma, length)
+
+    def mprotect(self, vaddr: int, length: int, prot: int) -> None:
+        do_mprotect(self._enter().mm, vaddr, length, prot)
+
+    def munmap(self, vaddr: int, length: int) -> None:
+        for filp in do_munmap(self._enter().mm, vaddr, length):
+            fs_open.fput(filp)
+
+    def msync(self, vaddr: int, length: int, flags: int = MS_SYNC) -> None:
+        do_msync(self._enter().mm, vaddr, length, flags)
+
+    def mincore(self, vaddr: int, length: int) -> list[int]:
+        return do_mincore(self._enter().mm, vaddr, length)
+
+    def madvise(self, vaddr: int, length: int, advice: int) -> None:
+        do_madvise(self._enter().mm, vaddr, length, advice)
+
+    def posix_fadvise(self, fd: int, offset: int, length: int, advice: int) -> None:
+        do_fadvise(self._file(fd), offset, length, advice)
+
+    def readahead(self, fd: int, offset: int, count: int) -> None:
+        do_readahead(self._file(fd), offset, count)
+
+    def swapon(self, path: PathName) -> None:
+        fd = self.open(path)
+        try:
+            sys_swapon(self._file(fd))
+        finally:
+            self.close(fd)
 
     # names
 

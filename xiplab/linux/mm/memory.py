@@ -115,6 +115,13 @@ def _set_pte(mm: MmStruct, vaddr: int, pfn: Pfn, *, writable: bool) -> None:
     mm.tlb.pop(vaddr >> PAGE_SHIFT, None)
 
 
+def protect_pte(mm: MmStruct, vaddr: int) -> None:
+    """Let the next store to a mapped page fault."""
+    pfn = follow_pfn(mm, vaddr)
+    assert pfn is not None
+    _set_pte(mm, vaddr, pfn, writable=False)
+
+
 def mapped_pages(mm: MmStruct, start: int, end: int) -> Iterator[tuple[Vaddr, int]]:
     """Address and entry of each page mapped in start..end (exclusive), table by table."""
     memory = mm.kernel.memory
@@ -184,7 +191,7 @@ def page_mkclean(page: Page) -> None:
         if vma.pgoff_at(vma.vm_start) <= page.index < vma.pgoff_at(vma.vm_end):
             vaddr = vma.address_of(page.index)
             if follow_pfn(vma.vm_mm, vaddr) == page.pfn:
-                _set_pte(vma.vm_mm, vaddr, page.pfn, writable=False)
+                protect_pte(vma.vm_mm, vaddr)
 
 
 def vm_insert_mixed(vma: VmAreaStruct, vaddr: Vaddr, pfn: Pfn) -> None:
