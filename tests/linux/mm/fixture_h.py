@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from xiplab.tools.mke2fs import mke2fs
-
 from xiplab import O_CREAT, O_RDWR, ZVM, Guest, MiB
 from xiplab.linux.include.fs import AddressSpaceOperations, File
 from xiplab.ondisk import Bytes
+from xiplab.tools.mke2fs import mke2fs
 from xiplab.units import PAGE_SIZE
 
 PAGE0, PAGE2 = b"0" * PAGE_SIZE, b"2" * PAGE_SIZE
