@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -66,17 +67,23 @@ def require_python() -> None:
     raise SetupError(f"this is Python {sys.version.split()[0]}; the course needs Python 3.11 or later")
 
 
-def require_ensurepip() -> None:
+def has_ensurepip() -> bool:
     """Debian and Ubuntu ship Python without the module that puts pip into an environment."""
-    if succeeds(sys.executable, "-c", "import ensurepip"):
-        return
-    package = f"python3.{sys.version_info[1]}-venv"
-    if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
-        print(f"This Python cannot make environments yet: apt-get install {package}", flush=True)
-        subprocess.run(["apt-get", "-qq", "update"], check=False)
-        subprocess.run(["apt-get", "-qq", "install", "-y", "--no-install-recommends", package], check=False)
-    if not succeeds(sys.executable, "-c", "import ensurepip"):
-        raise SetupError(f"this Python cannot make environments; first: sudo apt install {package}")
+    return succeeds(sys.executable, "-c", "import ensurepip")
+
+
+def debian_pip() -> Path | None:
+    """pip as Debian and Ubuntu keep it: a wheel in a package, which anyone may download and unpack."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        return None
+    folder = STATE / "pip"
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        succeeds("apt-get", "update")
+    subprocess.run(["apt-get", "download", "python3-pip-whl"], cwd=folder, capture_output=True, check=False)
+    for package in folder.glob("*.deb"):
+        succeeds("dpkg-deb", "-x", package, folder)
+    return next(folder.glob("usr/share/python-wheels/pip-*.whl"), None)
 
 
 # ---- installing
@@ -124,8 +131,15 @@ def install_with_pip(target: list[str]) -> bool:
     fill = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", *target]
     if PYTHON.exists() and succeeds(PYTHON, "-m", "pip", "--version"):
         return run_all(fill)
-    require_ensurepip()
-    return run_all([sys.executable, "-m", "venv", "--clear", str(VENV)], fill)
+    make = [sys.executable, "-m", "venv", "--clear"]
+    if has_ensurepip():
+        return run_all([*make, str(VENV)], fill)
+    pip = debian_pip()
+    if pip is None:
+        raise SetupError("this Python cannot make environments; "
+                         f"first: sudo apt install python3.{sys.version_info[1]}-venv")
+    return run_all([*make, "--without-pip", str(VENV)],
+                   [str(PYTHON), f"{pip}/pip", "install", "--quiet", "pip"], fill)
 
 
 def setup(extra: str = "") -> None:
@@ -155,9 +169,9 @@ def doctor() -> None:
     print(f"Python {sys.version.split()[0]} at {sys.executable}")
     if is_installed(""):
         become([str(PYTHON), "-m", "xiplab", "doctor"])
-    can = shutil.which("uv") or succeeds(sys.executable, "-c", "import ensurepip")
-    print("nothing installed yet: python3 course.py setup" if can else
-          f"cannot make environments yet: sudo apt install python3.{sys.version_info[1]}-venv")
+    print("Nothing is installed yet: python3 course.py setup")
+    if not (has_ensurepip() or shutil.which("uv") or shutil.which("apt-get")):
+        print("That needs Python's module ensurepip or the program uv; neither is here.")
 
 
 # ---- testing
@@ -194,7 +208,7 @@ def read_report(report: Path, failed: bool) -> dict[str, int]:
 
 
 def run_part(name: str, command: list[str]) -> dict[str, int]:
-    print(f"\n== {name}: {' '.join(command)}", flush=True)
+    print(f"\n== {name}: python {shlex.join(command)}", flush=True)
     report = STATE / "report" / f"{name}.xml"
     report.unlink(missing_ok=True)
     junit = [f"--junitxml={report}"] if "pytest" in command else []
