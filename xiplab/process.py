@@ -20,10 +20,11 @@ from xiplab.linux.fs import namei, read_write
 from xiplab.linux.fs import open as fs_open
 from xiplab.linux.fs.aio import Iocb, Kioctx, io_submit
 from xiplab.linux.fs.namei import PathName, path_lookup
+from xiplab.linux.fs.read_write import MAX_RW_COUNT
 from xiplab.linux.fs.splice import do_sendfile
 from xiplab.linux.fs.stat import Stat, generic_fillattr
 from xiplab.linux.fs.super import do_mount, do_umount, sync_filesystem
-from xiplab.linux.include.blkdev import FMODE_WRITE
+from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import (
     ATTR_ATIME,
     ATTR_CTIME,
@@ -159,8 +160,9 @@ class Process:
         return self._read_at(self._file(fd), count, offset)
 
     def _read_at(self, filp: File, count: int, pos: int) -> bytes:
-        if filp.f_op.read_bytes is not None:
-            return filp.f_op.read_bytes(filp, count, pos)
+        read_bytes = filp.f_op.read_bytes
+        if read_bytes is not None and filp.f_mode & FMODE_READ and 0 <= count <= MAX_RW_COUNT and pos >= 0:
+            return read_bytes(filp, count, pos)
         buf = FreshBytes()
         return buf.take(read_write.vfs_read(filp, buf, count, pos))
 
@@ -198,8 +200,9 @@ class Process:
 
     def _write_at(self, filp: File, data: Buffer, pos: int) -> int:
         memory = as_bytes(data)
-        if filp.f_op.write_bytes is not None:
-            return filp.f_op.write_bytes(filp, memory, pos)
+        write_bytes = filp.f_op.write_bytes
+        if write_bytes is not None and filp.f_mode & FMODE_WRITE and len(memory) <= MAX_RW_COUNT and pos >= 0:
+            return write_bytes(filp, memory, pos)
         return read_write.vfs_write(filp, HostBuffer(memory), len(memory), pos)
 
     def writev(self, fd: int, buffers: Sequence[Buffer]) -> int:

@@ -20,10 +20,11 @@ Kernel: v3.6 mm/filemap_xip.c
 from __future__ import annotations
 
 import errno
+from dataclasses import dataclass
 
 from xiplab.errors import SIGBUS, NoData, Signal, bug_on
 from xiplab.linux.fs.inode import file_accessed, file_remove_suid, file_update_time, mark_inode_dirty
-from xiplab.linux.include.fs import MS_RDONLY, AddressSpace, File, UserBuffer
+from xiplab.linux.include.fs import MS_RDONLY, O_APPEND, AddressSpace, File, UserBuffer
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import (
     VM_CAN_NONLINEAR,
@@ -36,7 +37,9 @@ from xiplab.linux.include.mm import (
     VmFault,
     VmOperations,
 )
+from xiplab.linux.include.sched import RLIM_INFINITY
 from xiplab.linux.mm.filemap import generic_write_checks
+from xiplab.linux.mm.iov import FreshBytes, HostBuffer
 from xiplab.linux.mm.memory import follow_pfn, pte_clear, sigbus, vm_insert_mixed
 from xiplab.linux.mm.page_alloc import alloc_page
 from xiplab.trace import tp_copy
@@ -143,6 +146,70 @@ def _whole_chunks(filp: File, start: int, pos: int, arrived: int) -> int:
     if not copied:
         raise OSError(errno.EFAULT, f"{filp}: the user's buffer cannot be accessed")
     return copied
+
+
+@dataclass(slots=True)
+class BlockPlaces:
+    """Where each page of a file lies in Storage, as asked for once: byte offsets, -1 for a hole.
+
+    Good until the block map changes (`mapping.generation`) or the device is released, which cannot
+    happen while the file is open.
+    """
+
+    generation: int
+    offsets: list[int]
+    writable: bool
+
+
+def block_places(mapping: AddressSpace) -> BlockPlaces | None:
+    """The places of all pages of the file, kept in the mapping; None if they cannot be had in runs."""
+    places = mapping.xip_cache
+    if isinstance(places, BlockPlaces) and places.generation == mapping.generation:
+        return places
+    if mapping.a_ops.get_xip_runs is None or mapping.host is None:
+        return None
+    memory = mapping.kernel.memory
+    npages = page_count(mapping.host.i_size)
+    offsets: list[int] = []
+    writable = True
+    try:
+        while len(offsets) < npages:
+            runs = mapping.a_ops.get_xip_runs(mapping, Pgoff(len(offsets)), npages - len(offsets))
+            for _, pfn, n in runs:
+                if pfn is None:
+                    offsets += [-1] * n
+                    continue
+                where = memory.range_of(pfn << PAGE_SHIFT, n << PAGE_SHIFT)
+                first = (where.first << PAGE_SHIFT) + (pfn << PAGE_SHIFT) - where.start
+                offsets += range(first, first + (n << PAGE_SHIFT), PAGE_SIZE)
+                writable = writable and where.writable
+    except OSError:
+        return None
+    mapping.xip_cache = places = BlockPlaces(mapping.generation, offsets, writable)
+    return places
+
+
+def xip_read_bytes(filp: File, count: int, pos: int) -> bytes:
+    """What `read` gives, as fresh bytes. A read inside one page that was found before is one slice of
+    storage; everything else goes through the table. The caller has checked mode, count and position.
+
+    Raises:
+        OSError: as xip_file_read.
+    """
+    offset = pos & PAGE_SIZE - 1
+    inode = filp.f_inode
+    if 0 < count <= PAGE_SIZE - offset and pos <= inode.i_size - count and not tp_copy.probes:
+        mapping = filp.f_mapping
+        places = mapping.xip_cache
+        if places is None or places.generation != mapping.generation:
+            places = block_places(mapping)
+        pgoff = pos >> PAGE_SHIFT
+        if places is not None and pgoff < len(places.offsets) and (at := places.offsets[pgoff]) >= 0:
+            file_accessed(filp)
+            return mapping.kernel.memory.storage.map[at + offset:at + offset + count]
+    assert filp.f_op.read is not None
+    buf = FreshBytes()
+    return buf.take(filp.f_op.read(filp, buf, count, pos))
 
 
 def _xip_unmap(mapping: AddressSpace, pgoff: Pgoff) -> None:
@@ -268,6 +335,34 @@ def xip_file_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
     file_remove_suid(filp)
     file_update_time(filp)
     return _xip_file_write(filp, buf, count, pos)
+
+
+def xip_write_bytes(filp: File, data: memoryview, pos: int) -> int:
+    """What `write` does. An overwrite inside one page that was found before is one store; everything
+    else goes through the table. The caller has checked mode, count and position.
+
+    Raises:
+        OSError: as xip_file_write.
+    """
+    count = len(data)
+    offset = pos & PAGE_SIZE - 1
+    inode = filp.f_inode
+    if 0 < count <= PAGE_SIZE - offset and pos <= inode.i_size - count and not tp_copy.probes \
+            and not filp.f_flags & O_APPEND \
+            and inode.i_sb.s_kernel.current.rlimit_fsize == RLIM_INFINITY:
+        mapping = filp.f_mapping
+        places = mapping.xip_cache
+        if places is None or places.generation != mapping.generation:
+            places = block_places(mapping)
+        pgoff = pos >> PAGE_SHIFT
+        if places is not None and places.writable and pgoff < len(places.offsets) \
+                and (at := places.offsets[pgoff]) >= 0:
+            file_remove_suid(filp)
+            file_update_time(filp)
+            mapping.kernel.memory.storage.memory[at + offset:at + offset + count] = data
+            return count
+    assert filp.f_op.write is not None
+    return filp.f_op.write(filp, HostBuffer(data), count, pos)
 
 
 def xip_truncate_page(mapping: AddressSpace, from_: int) -> None:
