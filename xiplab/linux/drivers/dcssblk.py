@@ -361,7 +361,7 @@ def dcssblk_check_params(kernel: Kernel, segments: str) -> None:
 
     Kernel: v3.6 drivers/s390/block/dcssblk.c dcssblk_check_params()
     """
-    for word in segments[:DCSSBLK_PARM_LEN - 1].split(","):
+    for word in segments.split(","):
         names, _, suffix = word.partition("(")
         try:
             dcssblk_add_store(kernel, names.encode("latin-1", "replace"))
@@ -412,8 +412,11 @@ def dcssblk_init(kernel: Kernel, segments: str = "") -> None:
     """Load the driver; `segments` is the module parameter.
 
     Raises:
-        OSError: EBUSY it is loaded, or no major number is free.
+        OSError: EBUSY it is loaded, or no major number is free; ENOSPC the parameter has more than 399
+            characters.
     """
+    if len(segments) >= DCSSBLK_PARM_LEN:
+        raise OSError(errno.ENOSPC, f"segments: string doesn't fit in {DCSSBLK_PARM_LEN - 1} chars")
     if DCSSBLK_NAME in kernel.statics:
         raise OSError(errno.EBUSY, f"{kernel}: {DCSSBLK_NAME} is loaded")
     kernel.statics[DCSSBLK_NAME] = Dcssblk(register_blkdev(kernel, 0, DCSSBLK_NAME))
