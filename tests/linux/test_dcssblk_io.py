@@ -1,16 +1,12 @@
-"""dcssblk: bios and direct access (kernel.md K48-K61, Q22).
-
-K61 (EPERM for a write to the device node of a shared SR segment) belongs to the VFS and is tested there;
-here is what it rests on: the disk's read-only flag.
-"""
+"""dcssblk: bios and direct access (kernel.md K48-K61, Q22)."""
 
 import errno
 
 import numpy as np
 import pytest
 
+from xiplab.guest import ZVM
 from xiplab.linux.block.blk_core import submit_bio, transfer
-from xiplab.linux.block.genhd import bdev_read_only
 from xiplab.linux.drivers.dcssblk_eras import dcssblk_direct_access_4_0
 from xiplab.linux.drivers.dcssblk_io import (
     dcssblk_direct_access,
@@ -20,6 +16,7 @@ from xiplab.linux.drivers.dcssblk_io import (
 )
 from xiplab.linux.fs.block_dev import bdev_direct_access
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE, READ, WRITE, Bio, BioVec
+from xiplab.linux.include.fs import O_RDWR
 from xiplab.trace import Recording
 from xiplab.units import MiB, Sector
 
@@ -170,8 +167,16 @@ def test_k60_q22_last_page_in_4_0_has_4095_bytes(disk):
     assert dcssblk_direct_access_4_0(disk, Sector(8), 8192)[2] == 8192
 
 
-def test_k61_shared_sr_disk_is_read_only(disk):
-    assert bdev_read_only(disk)
+def test_k61_write_to_the_node_of_a_shared_sr_segment_raises_eperm():
+    """The node opens for writing; the write is refused."""
+    vm = ZVM()
+    vm.segment("MYDCSS", MiB)
+    guest = vm.logon("LINUX1", segments="mydcss")
+    fd = guest.open("/dev/dcssblk0", O_RDWR)
+
+    with pytest.raises(OSError, match="read-only") as failure:
+        guest.write(fd, bytes(512))
+    assert failure.value.errno == errno.EPERM
 
 
 @pytest.mark.parametrize(("sector", "npages", "answer"), [
