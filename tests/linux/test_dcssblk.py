@@ -219,7 +219,8 @@ def test_remove_refused(linux1, text, code):
 def test_k27_remove_unknown_is_told_in_the_log(linux1):
     linux1.echo_fails("nosuch", "remove")
 
-    assert linux1.kernel.dmesg == ["dcssblk: Device NOSUCH cannot be removed because it is not a known device"]
+    assert linux1.kernel.dmesg == [
+        "dcssblk: Device NOSUCH cannot be removed because it is not a known device"]
 
 
 def test_k28_remove_while_open_raises_ebusy(linux1):

@@ -124,7 +124,8 @@ def test_k40_q16_shared_0_with_another_exploiter_flips_the_flag_only(linux1):
 def test_k40_until_2_6_27_another_exploiter_changes_nothing(linux1):
     dev_info = linux1.add("MYDCSS")
     segment_load(linux1.kernel, "MYDCSS", SEGMENT_SHARED)
-    linux1.kernel.sysfs["devices/dcssblk/MYDCSS/shared"].store = partial(dcssblk_shared_store_2_6_27, dev_info)
+    attribute = linux1.kernel.sysfs["devices/dcssblk/MYDCSS/shared"]
+    attribute.store = partial(dcssblk_shared_store_2_6_27, dev_info)
 
     assert linux1.echo("0", "MYDCSS/shared") == 1
     assert (linux1.cat("MYDCSS/shared"), linux1.kernel.disks["dcssblk0"].policy) == ("1\n", True)

@@ -106,7 +106,8 @@ def test_query_nss_lists_files(vm):
     vm.cp("DEFSEG SKEL 50000-500FF SR", user="OPERATOR")
     head, first, second = vm.cp("QUERY NSS").splitlines()
 
-    assert first.split() == ["*NSS", "0001", "NSS", "A", "0257", "01/01", "00:00:01", "MYDCSS", "DCSS", "MAINT"]
+    assert first.split() == ["*NSS", "0001", "NSS", "A", "0257", "01/01", "00:00:01", "MYDCSS", "DCSS",
+                             "MAINT"]
     assert second.split()[3:5] == ["S", "0001"]
     assert second.split()[-1] == "OPERATOR"
     assert head.index("ORIGINID") == second.index("OPERATOR")
@@ -158,8 +159,9 @@ def test_defseg_without_a_free_number_is_refused(vm, monkeypatch):
     assert vm.cp("DEFSEG B 100-1FF SR").rc == 92
 
 
-WORDS = st.sampled_from(["DEFSEG", "SAVESEG", "PURGE", "QUERY", "Q", "NSS", "NAME", "ALL", "MAP", "A", "B", "1",
-                         "10000-100FF", "100", "SR", "EW", "SN", "RSTD", "LOADNSHR", "-", "9" * 5000, "\0", "ß"])
+WORDS = st.sampled_from([
+    "DEFSEG", "SAVESEG", "PURGE", "QUERY", "Q", "NSS", "NAME", "ALL", "MAP", "A", "B", "1", "10000-100FF",
+    "100", "SR", "EW", "SN", "RSTD", "LOADNSHR", "-", "9" * 5000, "\0", "ß"])
 
 
 @settings(max_examples=40, deadline=None)

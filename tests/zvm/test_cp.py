@@ -275,7 +275,8 @@ def test_segment_finds_the_next_free_megabyte(vm):
     {"size": 0}, {"size": -4096}, {"size": 100}, {"size": MiB, "at": 5}, {"size": MiB, "at": -MiB},
     {"size": 2048 * MiB}, {"size": MiB, "at": 512 * GiB}, {"size": MiB, "type": "XX"}, {"size": "1M"},
     {"size": MiB, "at": "10000"}, {"size": 1.5}, {"size": MiB, "name": ""},
-    {"size": MiB, "name": "NINECHARS"}, {"size": MiB, "name": "A B"}, {"size": MiB, "type": "SR RSTD LOADNSHR"},
+    {"size": MiB, "name": "NINECHARS"}, {"size": MiB, "name": "A B"},
+    {"size": MiB, "type": "SR RSTD LOADNSHR"},
 ])
 def test_segment_refused(vm, arguments):
     assert code_of(vm.segment, **{"name": "SEG", **arguments}) == "EINVAL"
