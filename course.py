@@ -99,6 +99,7 @@ def environment() -> dict[str, str]:
     return kept | jupyter | {
         "PATH": path,
         "IPYTHONDIR": str(STATE / "ipython"), "MPLCONFIGDIR": str(STATE / "matplotlib"),
+        "XIPLAB_BROWSER_ARTIFACTS": str(STATE / "browser"),
         "HYPOTHESIS_STORAGE_DIRECTORY": str(STATE / "hypothesis"),
         "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_PYTHON_DOWNLOADS": "never"}
 
@@ -128,7 +129,7 @@ def install_with_uv(uv: str, target: list[str]) -> bool:
 
 
 def install_with_pip(target: list[str]) -> bool:
-    fill = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", *target]
+    fill = [str(PYTHON), "-m", "pip", "install", "-qq", "--no-input", *target]
     if PYTHON.exists() and succeeds(PYTHON, "-m", "pip", "--version"):
         return run_all(fill)
     make = [sys.executable, "-m", "venv", "--clear"]
@@ -139,7 +140,7 @@ def install_with_pip(target: list[str]) -> bool:
         raise SetupError("this Python cannot make environments; "
                          f"first: sudo apt install python3.{sys.version_info[1]}-venv")
     return run_all([*make, "--without-pip", str(VENV)],
-                   [str(PYTHON), f"{pip}/pip", "install", "--quiet", "pip"], fill)
+                   [str(PYTHON), f"{pip}/pip", "install", "-qq", "pip"], fill)
 
 
 def setup(extra: str = "") -> None:

@@ -113,9 +113,11 @@ def test_copy_course_with_a_damaged_manifest_loses_no_edit(
     assert (folder / PAGE).read_text() == "mine"
 
 
-def test_copy_course_skips_derived_files(package: Path, folder: Path) -> None:
-    (package / "notebooks/.ipynb_checkpoints").mkdir()
-    (package / "notebooks/.ipynb_checkpoints/00_start.ipynb").write_text("old")
+def test_copy_course_skips_sources_and_derived_files(package: Path, folder: Path) -> None:
+    """The notebook's source stands beside it in a checkout; learners need the notebook."""
+    (package / "notebooks/00_start.py").write_text("source")
+    (package / "exercises/.ipynb_checkpoints").mkdir()
+    (package / "exercises/.ipynb_checkpoints/ex00.ipynb").write_text("old")
 
     assert lab.copy_course(folder).new == [PAGE, "exercises/ex00.py"]
 
@@ -169,7 +171,10 @@ def test_help_lists_each_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
     assert listed == ["lab", "doctor"]
 
 
-def test_doctor_finds_what_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_finds_what_is_needed(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+
     assert cli.main(["doctor"]) == 0
     assert "MISSING" not in capsys.readouterr().out
 

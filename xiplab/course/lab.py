@@ -26,7 +26,7 @@ import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PARTS = ("notebooks", "exercises")
+PARTS = ("notebooks/*.ipynb", "exercises/*")
 FIRST_PAGE = "notebooks/00_start.ipynb"
 FIRST_PORT = 8888
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -39,13 +39,8 @@ def shipped() -> dict[str, Path]:
     """
     share = PACKAGE / "share"
     source = share if share.is_dir() else PACKAGE.parent
-    found = (path for part in PARTS for path in sorted((source / part).rglob("*")))
-    return {path.relative_to(source).as_posix(): path for path in found
-            if path.is_file() and not _is_derived(path.relative_to(source))}
-
-
-def _is_derived(path: Path) -> bool:
-    return any(name.startswith((".", "__pycache__")) for name in path.parts)
+    found = (path for part in PARTS for path in sorted(source.glob(part)))
+    return {path.relative_to(source).as_posix(): path for path in found if path.is_file()}
 
 
 # ---- copying
