@@ -163,14 +163,16 @@ def test_k21_add_beyond_the_mapping_raises_erange(linux1, zvm):
                                    "cannot be loaded"]
 
 
-def test_k22_add_in_the_megabyte_of_a_loaded_segment_raises_ebusy(linux1, zvm):
+@pytest.mark.parametrize(("first", "second"), [("LEFT", "RIGHT"), ("RIGHT", "LEFT")])
+def test_k22_add_in_the_megabyte_of_a_loaded_segment_raises_ebusy(linux1, zvm, first, second):
     """Page by page they are apart; CP attaches megabytes."""
     zvm.segment("LEFT", MiB // 2, at=0x50000000)
     zvm.segment("RIGHT", MiB // 2, at=0x50080000)
-    linux1.add("LEFT")
+    linux1.add(first)
 
-    assert linux1.echo_fails("RIGHT", "add") == "EBUSY"
-    assert "extmem: RIGHT needs used memory resources and cannot be loaded or queried" in linux1.kernel.dmesg
+    assert linux1.echo_fails(second, "add") == "EBUSY"
+    assert linux1.kernel.dmesg[-1] == (
+        f"extmem: {second} needs used memory resources and cannot be loaded or queried")
 
 
 def test_k22_old_subcodes_only_mind_a_real_overlap(old_linux, zvm):

@@ -324,3 +324,13 @@ def test_thousand_guests_share_one_segment():
     assert len(vm.segments["SHLIB"].users) == 1000
     assert np.shares_memory(views[0], views[-1])
     assert vm.storage.used == (1000 + 1) * 64 * MiB // 4096
+
+
+def test_machine_load_twice_raises_ebusy(vm):
+    segment = vm.segment("SEG", MiB)
+    guest = vm.virtual_machine("LINUX1")
+    guest.load(segment, exclusive=False)
+    used = vm.storage.used
+
+    assert code_of(guest.load, segment, exclusive=True) == "EBUSY"
+    assert vm.storage.used == used

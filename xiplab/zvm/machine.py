@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -95,8 +96,10 @@ class VirtualMachine:
         """Attach the segment's pages, on its frames or on copies; see SavedSegment.runs.
 
         Raises:
-            OSError: ENOMEM, with nothing attached.
+            OSError: EBUSY addresses in use, ENOMEM, with nothing attached.
         """
+        if (taken := self.memory.overlapping(segment.start, segment.end)) is not None:
+            raise OSError(errno.EBUSY, f"{segment}: {taken.name} is in {self}'s storage there")
         runs = segment.runs(exclusive)
         if any(run.writable and not run.private for run in runs):
             segment.preserve()

@@ -120,9 +120,10 @@ def dcssblk_release(disk: GenDisk, mode: int) -> None:
 
 def acceptable(bio: Bio, dev_info: DcssblkDevInfo) -> bool:
     """Whether a bio lies on whole pages of the device and goes in an allowed direction."""
-    if bio.bi_sector % PAGE_SECTORS or bio.bi_size % PAGE_SIZE:
+    size = bio.bi_size
+    if bio.bi_sector % PAGE_SECTORS or size % PAGE_SIZE:
         return False
-    if bio.bi_sector + bytes_to_sectors(bio.bi_size) > bio.bi_bdev.bd_disk.capacity:
+    if bio.bi_sector + bytes_to_sectors(size) > bio.bi_bdev.bd_disk.capacity:
         return False
     if dev_info.is_shared and dev_info.segment_type in READ_ONLY_TYPES and bio.bi_rw == WRITE:
         pr(dev_info.kernel, f"Writing to {dev_info} failed because it is a read-only device")
