@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 
+from xiplab.linux.fs.buffer import invalidate_bdev, sync_dirty_buffers
 from xiplab.linux.include.blkdev import FMODE_WRITE, BlockDevice
 from xiplab.units import PAGE_SIZE, Pfn, Sector
 
@@ -50,19 +51,20 @@ def bdev_direct_access(bdev: BlockDevice, sector: Sector) -> tuple[Kaddr, Pfn]:
 
 
 def set_blocksize(bdev: BlockDevice, size: int) -> None:
-    """Set the buffer size of the device; a change drops its buffers.
+    """Set the buffer size of the device; a change writes and drops its buffers.
 
     Raises:
         OSError: EINVAL for no power of two, below 512, above the page size, or below the device's
-            logical block size.
+            logical block size; EIO.
     """
     logical = bdev.bd_disk.queue.logical_block_size
     if size < 512 or size > PAGE_SIZE or size & (size - 1) or size < logical:
         raise OSError(errno.EINVAL, f"{bdev}: block size {size} is no power of two from {logical} "
                                     f"to {PAGE_SIZE}")
     if bdev.bd_block_size != size:
+        sync_dirty_buffers(bdev)
+        invalidate_bdev(bdev)
         bdev.bd_block_size = size
-        bdev.bd_buffers.clear()
 
 
 def blkdev_get(bdev: BlockDevice, mode: int) -> None:
@@ -79,10 +81,15 @@ def blkdev_get(bdev: BlockDevice, mode: int) -> None:
 
 
 def blkdev_put(bdev: BlockDevice, mode: int) -> None:
-    """Close the device. The last close ends the validity of every address it gave out."""
+    """Close the device. The last close writes and drops its buffers, and ends the validity of every
+    address it gave out. A buffer that cannot be written is lost, with a line in the log."""
     bdev.bd_openers -= 1
     if not bdev.bd_openers:
-        bdev.bd_buffers.clear()
+        try:
+            sync_dirty_buffers(bdev)
+        except OSError as error:
+            bdev.bd_disk.kernel.printk(f"{bdev}: lost metadata at close: {error}")
+        invalidate_bdev(bdev)
         bdev.bd_release_count += 1
     if bdev.bd_disk.fops.release is not None:
         bdev.bd_disk.fops.release(bdev.bd_disk, mode)

@@ -59,6 +59,11 @@ def iget_locked(sb: SuperBlock, ino: Ino) -> tuple[Inode, bool]:
     return inode, False
 
 
+def iget_failed(inode: Inode) -> None:
+    """The fresh inode could not be filled: forget it. Kernel: fs/bad_inode.c"""
+    inode.i_sb.s_inodes.pop(inode.i_ino, None)
+
+
 def iput(inode: Inode) -> None:
     """Give one reference back. An inode without links is deleted with the last one."""
     inode.i_count -= 1

@@ -10,6 +10,7 @@ import os
 
 from xiplab.linux.block.genhd import bdev_read_only, bdget
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
+from xiplab.linux.fs.buffer import sync_dirty_buffers
 from xiplab.linux.fs.inode import evict
 from xiplab.linux.fs.namei import Path, PathName, is_dir, path_lookup
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE, BlockDevice
@@ -193,7 +194,7 @@ def generic_shutdown_super(sb: SuperBlock) -> None:
 
 
 def sync_filesystem(sb: SuperBlock) -> None:
-    """Write dirty pages, then dirty inodes, then what the file system keeps. Kernel: fs/sync.c
+    """Write dirty pages, dirty inodes, what the file system keeps, and all buffers. Kernel: fs/sync.c
 
     Raises:
         OSError: EIO or ENOSPC of the first file that failed; the others were tried.
@@ -208,6 +209,8 @@ def sync_filesystem(sb: SuperBlock) -> None:
             failure = failure or error
     if sb.s_op.sync_fs is not None:
         sb.s_op.sync_fs(sb)
+    if sb.s_bdev is not None:
+        sync_dirty_buffers(sb.s_bdev)
     if failure is not None:
         raise failure
 

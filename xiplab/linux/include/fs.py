@@ -105,6 +105,7 @@ class AddressSpace:
     Attributes:
         pages: the page cache. Kernel: page_tree
         i_mmap: areas that map the file.
+        private_list: changed buffers of indirect blocks, which fsync writes.
         generation: counts changes of the block map (allocation, truncate); whoever keeps what
             get_xip_mem said drops it when this moves. The model's own.
         xip_cache: what the read path keeps under that rule.
@@ -115,6 +116,7 @@ class AddressSpace:
     kernel: Kernel
     pages: dict[Pgoff, Page] = field(default_factory=dict)
     i_mmap: list[VmAreaStruct] = field(default_factory=list)
+    private_list: set[Any] = field(default_factory=set)
     generation: int = 0
     xip_cache: Any = None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xiplab.ondisk import Bytes
 from xiplab.trace import OperationsTable
@@ -80,6 +80,8 @@ class Page:
         frame: the frame itself, shape (4096,).
         index: its place in the mapping. Kernel: page->index
         mapcount: how many page-table entries point to it.
+        locked: being read, written or changed; reclaim leaves it alone. Kernel: PG_locked
+        private: its blocks, once known. Kernel: page_buffers()
     """
 
     pfn: Pfn
@@ -90,6 +92,8 @@ class Page:
     dirty: bool = False
     mapcount: int = 0
     referenced: bool = False
+    locked: bool = False
+    private: Any = None
 
     def __str__(self) -> str:
         return f"page {self.index} in frame {self.pfn:#x}"

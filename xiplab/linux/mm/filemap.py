@@ -87,7 +87,7 @@ def _read_page(mapping: AddressSpace, page: Page) -> None:
     try:
         readpage(page)
     finally:
-        if not page.uptodate and not page.mapcount:
+        if not page.uptodate and not page.dirty and not page.mapcount:
             delete_from_page_cache(page)
     if not page.uptodate:
         raise OSError(errno.EIO, f"{mapping}: page {page.index} could not be read")
@@ -99,7 +99,10 @@ def grab_cache_page_write_begin(mapping: AddressSpace, index: int) -> Page:
 
 
 def set_page_dirty(page: Page) -> None:
+    """All of the page is newer than the device. Kernel: __set_page_dirty_buffers()"""
     page.dirty = True
+    for bh in page.private or ():
+        bh.b_dirty = True
 
 
 def generic_file_aio_read(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
@@ -239,7 +242,7 @@ def filemap_page_mkwrite(vma: VmAreaStruct, page: Page) -> None:
     """A store through the mapping is about to dirty the page."""
     assert vma.vm_file is not None
     file_update_time(vma.vm_file)
-    page.dirty = True
+    set_page_dirty(page)
 
 
 generic_file_vm_ops = VmOperations(name="generic_file_vm_ops", fault=filemap_fault,
@@ -301,14 +304,14 @@ def truncate_inode_pages(mapping: AddressSpace, new_size: int) -> None:
 
 
 def shrink_page_cache(kernel: Kernel, wanted: int) -> int:
-    """Give up to `wanted` frames back: pages that are not mapped, the oldest unused first; dirty ones
+    """Give up to `wanted` frames back: pages not mapped or locked, the oldest unused first; dirty ones
     are written before. Returns how many. Kernel: mm/vmscan.c shrink_page_list()"""
     lru = _lru(kernel)
     freed = 0
     for page in list(lru):
         if freed == wanted:
             break
-        if page.mapcount:
+        if page.mapcount or page.locked:
             continue
         if page.referenced:
             page.referenced = False
@@ -316,7 +319,8 @@ def shrink_page_cache(kernel: Kernel, wanted: int) -> int:
             continue
         freed += _pageout(page)
     if freed < wanted:
-        freed += sum(_pageout(page) for page in list(lru)[:wanted - freed] if not page.mapcount)
+        idle = [page for page in lru if not page.mapcount and not page.locked]
+        freed += sum(_pageout(page) for page in idle[:wanted - freed])
     return freed
 
 

@@ -1,0 +1,299 @@
+"""Free blocks: one bitmap block per group, one bit per block, 1 for taken.
+
+    group 0              group 1              ...
+    | b b i t t d d d |  | b b i t t d d d |          b  block bitmap   i  inode bitmap   t  inode table
+      1 1 1 1 1 1 0 0      1 1 1 1 1 0 0 0            the group's bitmap, lowest bit of byte 0 first
+
+A new block is searched from the goal (see ext2_find_goal) upward in its group, then in the groups
+behind it, around the end: first within the 64 blocks of the goal, then a free byte (8 blocks in a
+row), then any free bit. With several blocks asked for, those that follow in a row are taken, too.
+
+Interface: ext2_new_blocks(), ext2_free_blocks(), ext2_get_group_desc(), find_next_zero_bit().
+A taken block belongs to nobody until the caller links it or gives it back.
+
+Kernel: v3.6 fs/ext2/balloc.c, lib/find_last_bit.c
+Differs: no reservation windows, so files written by turns get blocks by turns.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty, sb_bread, sync_dirty_buffer
+from xiplab.linux.fs.ext2.ext2 import (
+    EXT2_SB,
+    ext2_error,
+    ext2_group_first_block_no,
+)
+from xiplab.linux.fs.ext2.ext2_fs import EXT2_GROUP_DESC_FORMAT, Ext2GroupDesc
+from xiplab.linux.fs.inode import mark_inode_dirty
+from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode, SuperBlock
+from xiplab.linux.include.sched import CAP_SYS_RESOURCE
+from xiplab.units import SECTOR_SHIFT, Block
+
+_FREE_BLOCKS = struct.Struct("<H")
+_FREE_BLOCKS_AT = 12
+
+
+def ext2_get_group_desc(sb: SuperBlock, group: int) -> tuple[BufferHead, int]:
+    """The buffer that holds the descriptor of `group`, and where in it.
+
+    Raises:
+        OSError: EIO for a group that does not exist.
+    """
+    info = EXT2_SB(sb)
+    if not 0 <= group < info.s_groups_count:
+        ext2_error(sb, "ext2_get_group_desc", f"block_group >= groups_count - block_group = {group}, "
+                                              f"groups_count = {info.s_groups_count}")
+        raise OSError(errno.EIO, f"{sb}: group {group} does not exist ({info.s_groups_count} groups)")
+    which, index = divmod(group, info.s_desc_per_block)
+    return info.s_group_desc[which], index * Ext2GroupDesc.dtype.itemsize
+
+
+def group_places(sb: SuperBlock, group: int) -> tuple[int, int, int]:
+    """The blocks of block bitmap and inode bitmap, and the first one of the inode table."""
+    bh, offset = ext2_get_group_desc(sb, group)
+    block_bitmap, inode_bitmap, inode_table, *_ = EXT2_GROUP_DESC_FORMAT.unpack_from(bh.b_data, offset)
+    return block_bitmap, inode_bitmap, inode_table
+
+
+def ext2_valid_block_bitmap(sb: SuperBlock, group: int, bh: BufferHead) -> bool:
+    """Whether the bitmap counts the group's own bitmaps and inode table as taken."""
+    info = EXT2_SB(sb)
+    block_bitmap, inode_bitmap, inode_table = group_places(sb, group)
+    first = ext2_group_first_block_no(sb, group)
+    table = range(inode_table - first, inode_table - first + info.s_itb_per_group)
+    taken = [block_bitmap - first, inode_bitmap - first, *table]
+    limit = len(bh.b_data) * 8
+    valid = all(0 <= bit < limit and bh.b_data[bit >> 3] >> (bit & 7) & 1 for bit in taken)
+    if not valid:
+        ext2_error(sb, "ext2_valid_block_bitmap", f"Invalid block bitmap - block_group = {group}, "
+                                                  f"block = {block_bitmap}")
+    return valid
+
+
+def read_block_bitmap(sb: SuperBlock, group: int) -> BufferHead:
+    """The buffer of the group's block bitmap; what is wrong with it is logged when it is first read.
+
+    Raises:
+        OSError: EIO.
+    """
+    info = EXT2_SB(sb)
+    block = group_places(sb, group)[0]
+    try:
+        bh = sb_bread(sb, block)
+    except OSError:
+        ext2_error(sb, "read_block_bitmap", f"Cannot read block bitmap - block_group = {group}, "
+                                            f"block_bitmap = {block}")
+        raise
+    if group not in info.s_checked_bitmaps:
+        info.s_checked_bitmaps.add(group)
+        ext2_valid_block_bitmap(sb, group, bh)
+    return bh
+
+
+def group_adjust_blocks(sb: SuperBlock, bh: BufferHead, offset: int, count: int) -> None:
+    """`count` more blocks of the group are free (below 0: fewer)."""
+    free = _FREE_BLOCKS.unpack_from(bh.b_data, offset + _FREE_BLOCKS_AT)[0]
+    _FREE_BLOCKS.pack_into(bh.b_data, offset + _FREE_BLOCKS_AT, (free + count) & 0xFFFF)
+    mark_buffer_dirty(bh)
+    EXT2_SB(sb).s_freeblocks_counter += count
+
+
+def find_next_zero_bit(bitmap: memoryview, size: int, start: int) -> int:
+    """The first zero bit among bits start..size-1, or `size`."""
+    if start >= size:
+        return size
+    first = bitmap[start >> 3] | (1 << (start & 7)) - 1
+    if first != 0xFF:
+        return min((start & ~7) + _lowest_zero(first), size)
+    rest = bytes(bitmap[(start >> 3) + 1:(size + 7) >> 3])
+    free = rest.lstrip(b"\xff")
+    if not free:
+        return size
+    return min((start & ~7) + 8 + (len(rest) - len(free)) * 8 + _lowest_zero(free[0]), size)
+
+
+def _lowest_zero(byte: int) -> int:
+    return (~byte & byte + 1).bit_length() - 1
+
+
+def find_next_usable_block(bitmap: memoryview, start: int, end: int) -> int:
+    """A free bit in start..end-1, or -1: close to `start`, else eight in a row, else any."""
+    if start > 0:
+        close = min((start + 63) & ~63, end)
+        here = find_next_zero_bit(bitmap, close, start)
+        if here < close:
+            return here
+    free_byte = bytes(bitmap[start >> 3:(end + 7) >> 3]).find(b"\0")
+    if free_byte >= 0:
+        here = ((start >> 3) + free_byte) * 8
+        if start <= here < end:
+            return here
+    here = find_next_zero_bit(bitmap, end, start)
+    return here if here < end else -1
+
+
+def _free_run(bitmap: memoryview, start: int, count: int) -> int:
+    """How many of the `count` bits from `start` on are zero before the first that is not."""
+    bits = _bits(bitmap, start, count)
+    return min((bits & -bits).bit_length() - 1, count) if bits else count
+
+
+def _bits(bitmap: memoryview, start: int, count: int) -> int:
+    chunk = bitmap[start >> 3:(start + count + 7) >> 3]
+    return int.from_bytes(chunk, "little") >> (start & 7) & (1 << count) - 1
+
+
+def _flip_bits(bitmap: memoryview, start: int, bits: int, count: int) -> None:
+    """Change the bits that are 1 in `bits`, which begins at bit `start`."""
+    chunk = bitmap[start >> 3:(start + count + 7) >> 3]
+    chunk[:] = (int.from_bytes(chunk, "little") ^ bits << (start & 7)).to_bytes(len(chunk), "little")
+
+
+def ext2_try_to_allocate(bitmap: memoryview, goal: int, end: int, count: int) -> tuple[int, int]:
+    """Take up to `count` bits in a row, from `goal` on (-1: anywhere): (first bit, how many).
+
+    The first bit is -1 if the group has none before `end`.
+    """
+    start = max(goal, 0)
+    if goal < 0 or bitmap[goal >> 3] >> (goal & 7) & 1:
+        goal = find_next_usable_block(bitmap, start, end)
+        if goal < 0:
+            return -1, 0
+    num = _free_run(bitmap, goal, min(count, end - goal))
+    _flip_bits(bitmap, goal, (1 << num) - 1, num)
+    return goal, num
+
+
+def ext2_has_free_blocks(sb: SuperBlock) -> bool:
+    """Whether the running task may take a block: the last ones are reserved."""
+    info = EXT2_SB(sb)
+    cred = sb.s_kernel.current.cred
+    reserved = info.s_es.s_r_blocks_count
+    if info.s_freeblocks_counter >= reserved + 1:
+        return True
+    privileged = (CAP_SYS_RESOURCE in cred.capabilities or cred.fsuid == info.s_resuid
+                  or (info.s_resgid != 0 and info.s_resgid in cred.groups | {cred.fsgid}))
+    return privileged and info.s_freeblocks_counter > 0
+
+
+def ext2_new_blocks(inode: Inode, goal: int, count: int) -> tuple[Block, int]:
+    """Take up to `count` blocks in a row, as close to `goal` as possible: (first block, how many).
+
+    i_blocks grows by them.
+    Raises:
+        OSError: ENOSPC if none is free; EIO if a bitmap cannot be read, or lies.
+    """
+    sb = inode.i_sb
+    info = EXT2_SB(sb)
+    if not ext2_has_free_blocks(sb):
+        raise no_space(sb)
+    if not info.s_first_data_block <= goal < info.s_blocks_count:
+        goal = info.s_first_data_block
+    first_group, bit = divmod(goal - info.s_first_data_block, info.s_blocks_per_group)
+    for i in range(info.s_groups_count + 1):
+        group = (first_group + i) % info.s_groups_count
+        block, num = _allocate_in_group(sb, group, bit if i == 0 else -1, count)
+        if num:
+            inode.i_blocks += num * (sb.s_blocksize >> SECTOR_SHIFT)
+            mark_inode_dirty(inode)
+            return block, num
+    raise no_space(sb)
+
+
+def no_space(sb: SuperBlock) -> OSError:
+    free = EXT2_SB(sb).s_freeblocks_counter
+    return OSError(errno.ENOSPC, f"{sb}: no block is free ({free} left, some may be reserved)")
+
+
+def _allocate_in_group(sb: SuperBlock, group: int, bit: int, count: int) -> tuple[Block, int]:
+    """Take blocks of one group; none (0, 0) if it is full."""
+    info = EXT2_SB(sb)
+    desc, offset = ext2_get_group_desc(sb, group)
+    if not _FREE_BLOCKS.unpack_from(desc.b_data, offset + _FREE_BLOCKS_AT)[0]:
+        return Block(0), 0
+    bh = read_block_bitmap(sb, group)
+    first = ext2_group_first_block_no(sb, group)
+    end = min(info.s_blocks_per_group, info.s_blocks_count - first)
+    while True:
+        here, num = ext2_try_to_allocate(bh.b_data, bit, end, count)
+        if here < 0:
+            return Block(0), 0
+        mark_buffer_dirty(bh)
+        block = Block(first + here)
+        if not _in_system_zone(sb, group, block, num):
+            break
+        ext2_error(sb, "ext2_new_blocks",
+                   f"Allocating block in system zone - blocks from {block}, length {num}")
+    group_adjust_blocks(sb, desc, offset, -num)
+    if sb.s_flags & MS_SYNCHRONOUS:
+        sync_dirty_buffer(bh)
+    return block, num
+
+
+def _in_system_zone(sb: SuperBlock, group: int, block: int, count: int) -> bool:
+    """Whether one of the blocks is a bitmap or belongs to the inode table of that group."""
+    block_bitmap, inode_bitmap, inode_table = group_places(sb, group)
+    last = block + count - 1
+    return (block <= block_bitmap <= last or block <= inode_bitmap <= last
+            or (block < inode_table + EXT2_SB(sb).s_itb_per_group and inode_table <= last))
+
+
+def ext2_free_blocks(inode: Inode, block: int, count: int) -> None:
+    """Give `count` blocks in a row back; i_blocks shrinks by those that were taken.
+
+    A block outside the data area, or one that is free already, is logged as an error and skipped.
+    Raises:
+        OSError: EIO if a bitmap cannot be read.
+    """
+    sb = inode.i_sb
+    info = EXT2_SB(sb)
+    if block < info.s_first_data_block or block + count > info.s_blocks_count:
+        ext2_error(sb, "ext2_free_blocks",
+                   f"Freeing blocks not in datazone - block = {block}, count = {count}")
+        return
+    while count > 0:
+        group, bit = divmod(block - info.s_first_data_block, info.s_blocks_per_group)
+        here = min(count, info.s_blocks_per_group - bit)
+        freed = _free_in_group(sb, group, bit, here)
+        inode.i_blocks = max(inode.i_blocks - freed * (sb.s_blocksize >> SECTOR_SHIFT), 0)
+        block += here
+        count -= here
+    mark_inode_dirty(inode)
+
+
+def _free_in_group(sb: SuperBlock, group: int, bit: int, count: int) -> int:
+    """Clear bits of one group; returns how many were set."""
+    block = ext2_group_first_block_no(sb, group) + bit
+    desc, offset = ext2_get_group_desc(sb, group)
+    bh = read_block_bitmap(sb, group)
+    if _in_system_zone(sb, group, block, count):
+        ext2_error(sb, "ext2_free_blocks",
+                   f"Freeing blocks in system zones - Block = {block}, count = {count}")
+        return 0
+    taken = _bits(bh.b_data, bit, count)
+    freed = taken.bit_count()
+    if freed != count:
+        ext2_error(sb, "ext2_free_blocks", f"bit already cleared for block {block}: {count - freed} of "
+                                           f"{count} blocks")
+    _flip_bits(bh.b_data, bit, taken, count)
+    mark_buffer_dirty(bh)
+    group_adjust_blocks(sb, desc, offset, freed)
+    if sb.s_flags & MS_SYNCHRONOUS:
+        sync_dirty_buffer(bh)
+    return freed
+
+
+def ext2_count_free_blocks(sb: SuperBlock) -> int:
+    """The sum of the groups' counts."""
+    return sum(_FREE_BLOCKS.unpack_from(bh.b_data, offset + _FREE_BLOCKS_AT)[0]
+               for bh, offset in group_descriptors(sb))
+
+
+def group_descriptors(sb: SuperBlock) -> list[tuple[BufferHead, int]]:
+    """Buffer and offset of each group's descriptor."""
+    return [ext2_get_group_desc(sb, group) for group in range(EXT2_SB(sb).s_groups_count)]
+
+

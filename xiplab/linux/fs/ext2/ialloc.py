@@ -1,0 +1,326 @@
+"""Free inodes: one bitmap block per group, as for blocks, and the choice of a group.
+
+    a directory    is spread (Orlov): below the root, or below a directory with the "top directory" flag,
+                   into the group with the fewest directories; deeper, into the parent's group or the
+                   next one that is not crowded ("debts": more directories than files were made there)
+    anything else  goes to its directory's group, so that a directory's files are close to each other
+
+Interface: ext2_new_inode(), ext2_free_inode().
+
+Kernel: v3.6 fs/ext2/ialloc.c
+Differs: the search below the root begins at the parent's group, not at a random one, so that a run
+can be repeated.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty, sb_bread, sync_dirty_buffer
+from xiplab.linux.fs.ext2.balloc import (
+    ext2_get_group_desc,
+    find_next_zero_bit,
+    group_descriptors,
+    group_places,
+)
+from xiplab.linux.fs.ext2.ext2 import (
+    EXT2_I,
+    EXT2_MOUNT_GRPID,
+    EXT2_MOUNT_OLDALLOC,
+    EXT2_SB,
+    Ext2InodeInfo,
+    ext2_error,
+)
+from xiplab.linux.fs.ext2.ext2_fs import (
+    EXT2_APPEND_FL,
+    EXT2_FL_INHERITED,
+    EXT2_IMMUTABLE_FL,
+    EXT2_NOATIME_FL,
+    EXT2_OTHER_FLMASK,
+    EXT2_REG_FLMASK,
+    EXT2_SYNC_FL,
+    EXT2_TOPDIR_FL,
+)
+from xiplab.linux.fs.inode import current_fs_time, mark_inode_dirty, new_inode
+from xiplab.linux.include.fs import (
+    MS_SYNCHRONOUS,
+    S_APPEND,
+    S_IFDIR,
+    S_IFMT,
+    S_IFREG,
+    S_IMMUTABLE,
+    S_ISGID,
+    S_NOATIME,
+    S_SYNC,
+    Inode,
+    SuperBlock,
+)
+from xiplab.units import Ino
+
+INODE_COST = 64
+BLOCK_COST = 256
+
+_COUNTS = struct.Struct("<HHH")
+_COUNTS_AT = 12
+
+
+def is_directory(mode: int) -> bool:
+    return mode & S_IFMT == S_IFDIR
+
+
+def read_inode_bitmap(sb: SuperBlock, group: int) -> BufferHead:
+    """The buffer of the group's inode bitmap.
+
+    Raises:
+        OSError: EIO.
+    """
+    block = group_places(sb, group)[1]
+    try:
+        return sb_bread(sb, block)
+    except OSError:
+        ext2_error(sb, "read_inode_bitmap", f"Cannot read inode bitmap - block_group = {group}, "
+                                            f"inode_bitmap = {block}")
+        raise
+
+
+def _counts(sb: SuperBlock, group: int) -> tuple[int, int, int]:
+    """Free blocks, free inodes and directories of the group."""
+    desc, offset = ext2_get_group_desc(sb, group)
+    blocks, inodes, directories = _COUNTS.unpack_from(desc.b_data, offset + _COUNTS_AT)
+    return blocks, inodes, directories
+
+
+def _adjust_inodes(sb: SuperBlock, group: int, free: int, directories: int) -> None:
+    """`free` more inodes of the group are free, and `directories` more are directories."""
+    info = EXT2_SB(sb)
+    desc, offset = ext2_get_group_desc(sb, group)
+    counts = _COUNTS.unpack_from(desc.b_data, offset + _COUNTS_AT)
+    _COUNTS.pack_into(desc.b_data, offset + _COUNTS_AT, counts[0], (counts[1] + free) & 0xFFFF,
+                      (counts[2] + directories) & 0xFFFF)
+    mark_buffer_dirty(desc)
+    info.s_freeinodes_counter += free
+    info.s_dirs_counter += directories
+
+
+def ext2_free_inode(inode: Inode) -> None:
+    """Give the number of a deleted inode back. What cannot be right is logged and left alone.
+
+    Raises:
+        OSError: EIO if the bitmap cannot be read.
+    """
+    sb = inode.i_sb
+    info = EXT2_SB(sb)
+    ino = inode.i_ino
+    if ino < info.s_first_ino or ino > info.s_inodes_count:
+        ext2_error(sb, "ext2_free_inode", f"reserved or nonexistent inode {ino}")
+        return
+    group, bit = divmod(ino - 1, info.s_inodes_per_group)
+    bh = read_inode_bitmap(sb, group)
+    byte, mask = bh.b_data[bit >> 3], 1 << (bit & 7)
+    if not byte & mask:
+        ext2_error(sb, "ext2_free_inode", f"bit already cleared for inode {ino}")
+        return
+    bh.b_data[bit >> 3] = byte & ~mask
+    mark_buffer_dirty(bh)
+    _adjust_inodes(sb, group, 1, -1 if is_directory(inode.i_mode) else 0)
+    if sb.s_flags & MS_SYNCHRONOUS:
+        sync_dirty_buffer(bh)
+
+
+def find_group_dir(sb: SuperBlock) -> int:
+    """The old way (`oldalloc`): of the groups with at least the average of free inodes, the one with
+    the most free blocks; -1 if all inodes are taken."""
+    info = EXT2_SB(sb)
+    average = info.s_freeinodes_counter // info.s_groups_count
+    best, best_blocks = -1, -1
+    for group in range(info.s_groups_count):
+        blocks, inodes, _ = _counts(sb, group)
+        if inodes and inodes >= average and blocks > best_blocks:
+            best, best_blocks = group, blocks
+    return best
+
+
+def find_group_orlov(sb: SuperBlock, parent: Inode) -> int:
+    """The group for a new directory; -1 if all inodes are taken."""
+    is_top = parent is sb.s_root.d_inode or EXT2_I(parent).i_flags & EXT2_TOPDIR_FL
+    group = _group_with_fewest_directories(sb, parent) if is_top else _group_not_crowded(sb, parent)
+    return group if group >= 0 else _group_with_free_inodes(sb, parent)
+
+
+def _groups_from(sb: SuperBlock, parent: Inode) -> list[int]:
+    """All groups, the parent's first."""
+    ngroups = EXT2_SB(sb).s_groups_count
+    start = EXT2_I(parent).i_block_group
+    return [(start + i) % ngroups for i in range(ngroups)]
+
+
+def _group_with_fewest_directories(sb: SuperBlock, parent: Inode) -> int:
+    info = EXT2_SB(sb)
+    average_inodes = info.s_freeinodes_counter // info.s_groups_count
+    average_blocks = info.s_freeblocks_counter // info.s_groups_count
+    best, fewest = -1, info.s_inodes_per_group
+    for group in _groups_from(sb, parent):
+        blocks, inodes, directories = _counts(sb, group)
+        if inodes and directories < fewest and inodes >= average_inodes and blocks >= average_blocks:
+            best, fewest = group, directories
+    return best
+
+
+def _group_not_crowded(sb: SuperBlock, parent: Inode) -> int:
+    info = EXT2_SB(sb)
+    ngroups, inodes_per_group = info.s_groups_count, info.s_inodes_per_group
+    directories_total = max(info.s_dirs_counter, 1)
+    max_dirs = directories_total // ngroups + inodes_per_group // 16
+    min_inodes = info.s_freeinodes_counter // ngroups - inodes_per_group // 4
+    min_blocks = info.s_freeblocks_counter // ngroups - info.s_blocks_per_group // 4
+    blocks_per_dir = (info.s_blocks_count - info.s_freeblocks_counter) // directories_total
+    max_debt = info.s_blocks_per_group // max(blocks_per_dir, BLOCK_COST)
+    max_debt = max(min(max_debt, inodes_per_group // INODE_COST, 255), 1)
+    for group in _groups_from(sb, parent):
+        blocks, inodes, directories = _counts(sb, group)
+        if (inodes and info.s_debts[group] < max_debt and directories < max_dirs
+                and inodes >= min_inodes and blocks >= min_blocks):
+            return group
+    return -1
+
+
+def _group_with_free_inodes(sb: SuperBlock, parent: Inode) -> int:
+    """The next group with at least the average of free inodes, else with any; -1 if there is none."""
+    info = EXT2_SB(sb)
+    for at_least in (info.s_freeinodes_counter // info.s_groups_count, 1):
+        for group in _groups_from(sb, parent):
+            inodes = _counts(sb, group)[1]
+            if inodes and inodes >= at_least:
+                return group
+    return -1
+
+
+def find_group_other(sb: SuperBlock, parent: Inode) -> int:
+    """The group for anything but a directory; -1 if all inodes are taken.
+
+    The parent's group; else groups at distances that double, from a start that the directory's
+    number chooses (so that full groups do not send all to one neighbour); else any with a free inode.
+    """
+    ngroups = EXT2_SB(sb).s_groups_count
+    parent_group = EXT2_I(parent).i_block_group
+    blocks, inodes, _ = _counts(sb, parent_group)
+    if blocks and inodes:
+        return parent_group
+    group = (parent_group + parent.i_ino) % ngroups
+    step = 1
+    while step < ngroups:
+        group = (group + step) % ngroups
+        blocks, inodes, _ = _counts(sb, group)
+        if blocks and inodes:
+            return group
+        step <<= 1
+    return next((g for g in _groups_from(sb, parent) if _counts(sb, g)[1]), -1)
+
+
+def _choose_group(directory: Inode, mode: int) -> int:
+    sb = directory.i_sb
+    if not is_directory(mode):
+        return find_group_other(sb, directory)
+    if EXT2_SB(sb).s_mount_opt & EXT2_MOUNT_OLDALLOC:
+        return find_group_dir(sb)
+    return find_group_orlov(sb, directory)
+
+
+def _take_inode(sb: SuperBlock, group: int) -> tuple[Ino, int]:
+    """A free number of `group` or of the groups behind it, now marked as taken, and its group.
+
+    Raises:
+        OSError: ENOSPC; EIO if the bitmap offers a number that cannot be.
+    """
+    info = EXT2_SB(sb)
+    for i in range(info.s_groups_count):
+        here = (group + i) % info.s_groups_count
+        bh = read_inode_bitmap(sb, here)
+        bit = find_next_zero_bit(bh.b_data, info.s_inodes_per_group, 0)
+        if bit == info.s_inodes_per_group:
+            continue
+        bh.b_data[bit >> 3] = bh.b_data[bit >> 3] | 1 << (bit & 7)
+        mark_buffer_dirty(bh)
+        if sb.s_flags & MS_SYNCHRONOUS:
+            sync_dirty_buffer(bh)
+        ino = here * info.s_inodes_per_group + bit + 1
+        if ino < info.s_first_ino or ino > info.s_inodes_count or ino in sb.s_inodes:
+            ext2_error(sb, "ext2_new_inode", "reserved inode, inode in use or inode > inodes count - "
+                                             f"block_group = {here}, inode={ino}")
+            raise OSError(errno.EIO, f"{sb}: the bitmap of group {here} offers inode {ino}")
+        return Ino(ino), here
+    raise OSError(errno.ENOSPC, f"{sb}: all {info.s_inodes_count} inodes are taken")
+
+
+def ext2_mask_flags(mode: int, flags: int) -> int:
+    """What of the directory's flags suits a new inode of this kind."""
+    if is_directory(mode):
+        return flags
+    return flags & (EXT2_REG_FLMASK if mode & S_IFMT == S_IFREG else EXT2_OTHER_FLMASK)
+
+
+def ext2_set_inode_flags(inode: Inode) -> None:
+    """The general flags from those of ext2. Kernel: fs/ext2/inode.c"""
+    flags = EXT2_I(inode).i_flags
+    table = ((EXT2_SYNC_FL, S_SYNC), (EXT2_APPEND_FL, S_APPEND), (EXT2_IMMUTABLE_FL, S_IMMUTABLE),
+             (EXT2_NOATIME_FL, S_NOATIME))
+    inode.i_flags &= ~(S_SYNC | S_APPEND | S_IMMUTABLE | S_NOATIME)
+    for ext2_flag, flag in table if flags else ():
+        if flags & ext2_flag:
+            inode.i_flags |= flag
+
+
+def inode_init_owner(inode: Inode, directory: Inode, mode: int, *, grpid: bool) -> None:
+    """The running task owns it; below a setgid directory (or with grpid) its group is the directory's.
+
+    Kernel: fs/inode.c
+    """
+    cred = inode.i_sb.s_kernel.current.cred
+    inode.i_uid, inode.i_gid = cred.fsuid, cred.fsgid
+    if grpid:
+        inode.i_gid = directory.i_gid
+    elif directory.i_mode & S_ISGID:
+        inode.i_gid = directory.i_gid
+        mode |= S_ISGID if is_directory(mode) else 0
+    inode.i_mode = mode
+
+
+def ext2_new_inode(directory: Inode, mode: int) -> Inode:
+    """A fresh inode of the kind that `mode` says, for a name in `directory`; not linked yet.
+
+    Raises:
+        OSError: ENOSPC; EIO.
+    """
+    sb = directory.i_sb
+    info = EXT2_SB(sb)
+    group = _choose_group(directory, mode)
+    if group < 0:
+        raise OSError(errno.ENOSPC, f"{sb}: all {info.s_inodes_count} inodes are taken")
+    ino, group = _take_inode(sb, group)
+    _adjust_inodes(sb, group, -1, 1 if is_directory(mode) else 0)
+    debt = info.s_debts[group]
+    if is_directory(mode):
+        info.s_debts[group] = min(debt + 1, 255)
+    elif debt:
+        info.s_debts[group] = debt - 1
+    inode = new_inode(sb, ino)
+    inode_init_owner(inode, directory, mode, grpid=bool(info.s_mount_opt & EXT2_MOUNT_GRPID))
+    inode.i_atime = inode.i_mtime = inode.i_ctime = current_fs_time(sb)
+    inherited = EXT2_I(directory).i_flags & EXT2_FL_INHERITED
+    inode.i_private = Ext2InodeInfo(group, i_flags=ext2_mask_flags(mode, inherited),
+                                    i_generation=info.s_next_generation, i_new=True)
+    info.s_next_generation = (info.s_next_generation + 1) & 0xFFFFFFFF
+    ext2_set_inode_flags(inode)
+    mark_inode_dirty(inode)
+    return inode
+
+
+def ext2_count_free_inodes(sb: SuperBlock) -> int:
+    return sum(_COUNTS.unpack_from(bh.b_data, offset + _COUNTS_AT)[1]
+               for bh, offset in group_descriptors(sb))
+
+
+def ext2_count_dirs(sb: SuperBlock) -> int:
+    return sum(_COUNTS.unpack_from(bh.b_data, offset + _COUNTS_AT)[2]
+               for bh, offset in group_descriptors(sb))

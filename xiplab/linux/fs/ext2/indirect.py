@@ -1,0 +1,306 @@
+"""From a block of a file to a block of the device, and how new blocks get into that map.
+
+    i_data  0..11   the first 12 blocks
+            12      an indirect block: 1,024 pointers (with 4 KiB blocks) to the next blocks
+            13      a double indirect block: 1,024 pointers to indirect blocks
+            14      a triple indirect block
+
+    ext2_block_to_path   1,036 -> (13, 0, 0): the slot at each level
+    ext2_get_branch      walks those slots; it ends early where a pointer is 0
+    ext2_find_goal       where a missing block is best put
+    ext2_alloc_blocks    takes all that is missing, indirect blocks first
+    ext2_alloc_branch    fills the new indirect blocks, which nothing names yet
+    ext2_splice_branch   stores the one pointer that makes all of it part of the file
+
+Interface: ext2_get_block(), ext2_get_blocks(), ext2_block_runs(). A pointer of 0 is a hole.
+
+Lock in Linux: truncate_mutex of the inode, from the search for a goal on.
+Kernel: v3.6 fs/ext2/inode.c, first half (ext4 has it in a file of this name)
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xiplab.linux.fs.buffer import (
+    BufferHead,
+    bforget,
+    mark_buffer_dirty_inode,
+    sb_bread,
+    sb_getblk,
+    sync_dirty_buffer,
+)
+from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks
+from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, ext2_group_first_block_no, ext2_msg
+from xiplab.linux.fs.ext2.ext2_fs import EXT2_IND_BLOCK, EXT2_NDIR_BLOCKS
+from xiplab.linux.fs.inode import current_fs_time, mark_inode_dirty
+from xiplab.linux.include.fs import MS_SYNCHRONOUS, S_IFDIR, S_IFMT, Inode, SuperBlock
+from xiplab.units import Block
+
+POINTER = struct.Struct("<I")
+POINTER_DTYPE = np.dtype("<u4")
+
+COLOURS = 16
+"""Tasks start at different places of a group: pid modulo this."""
+
+
+class Indirect(NamedTuple):
+    """A pointer on the way: in slot `slot` of `bh` (None: of the inode), to block `key`."""
+
+    bh: BufferHead | None
+    slot: int
+    key: int
+
+
+def addr_per_block(sb: SuperBlock) -> int:
+    """Pointers in an indirect block. Kernel: EXT2_ADDR_PER_BLOCK()"""
+    return sb.s_blocksize // POINTER.size
+
+
+def pointers_of(bh: BufferHead) -> NDArray[np.uint32]:
+    """An indirect block's pointers, in place."""
+    return bh.b_page.view(POINTER_DTYPE)
+
+
+def ext2_block_to_path(inode: Inode, iblock: int) -> tuple[tuple[int, ...], int]:
+    """The slot at each level for block `iblock`, and how many slots follow it in the last array.
+
+    Raises:
+        OSError: EIO below 0, or above what three levels hold.
+    """
+    ptrs = addr_per_block(inode.i_sb)
+    if 0 <= iblock < EXT2_NDIR_BLOCKS:
+        return (iblock,), EXT2_NDIR_BLOCKS - 1 - iblock
+    rest = iblock - EXT2_NDIR_BLOCKS
+    if 0 <= rest < ptrs:
+        return (EXT2_IND_BLOCK, rest), ptrs - 1 - rest
+    for level in (2, 3):
+        rest -= ptrs ** (level - 1)
+        if 0 <= rest < ptrs ** level:
+            slots = [rest // ptrs ** i % ptrs for i in range(level - 1, -1, -1)]
+            return (EXT2_IND_BLOCK - 1 + level, *slots), ptrs - 1 - slots[-1]
+    why = "block < 0" if iblock < 0 else "block is too big"
+    ext2_msg(inode.i_sb, f"warning: ext2_block_to_path: {why}")
+    raise OSError(errno.EIO, f"{inode}: block {iblock} (limit {EXT2_NDIR_BLOCKS + ptrs + ptrs**2 + ptrs**3})")
+
+
+def ext2_get_branch(inode: Inode, offsets: Sequence[int]) -> list[Indirect]:
+    """The pointers along `offsets`, up to and with the first that is 0.
+
+    Raises:
+        OSError: EIO if an indirect block cannot be read.
+    """
+    chain = [Indirect(None, offsets[0], EXT2_I(inode).i_data[offsets[0]])]
+    for slot in offsets[1:]:
+        key = chain[-1].key
+        if not key:
+            break
+        bh = sb_bread(inode.i_sb, key)
+        chain.append(Indirect(bh, slot, POINTER.unpack_from(bh.b_data, slot * POINTER.size)[0]))
+    return chain
+
+
+def ext2_find_near(inode: Inode, place: Indirect) -> int:
+    """The nearest block to the left of the pointer's place; else the indirect block that holds it; else
+    a place in the inode's group that depends on the task."""
+    if place.bh is None:
+        before: Sequence[int] = EXT2_I(inode).i_data[:place.slot]
+        near = next((block for block in reversed(before) if block), 0)
+        if near:
+            return near
+    else:
+        pointers = pointers_of(place.bh)[:place.slot]
+        used = np.flatnonzero(pointers)
+        return pointers.item(used.item(-1)) if used.size else place.bh.b_blocknr
+    info = EXT2_SB(inode.i_sb)
+    colour = inode.i_sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
+    return ext2_group_first_block_no(inode.i_sb, EXT2_I(inode).i_block_group) + colour
+
+
+def ext2_find_goal(inode: Inode, iblock: int, place: Indirect) -> int:
+    """Where block `iblock` is best put: behind the last new block if it follows it in the file."""
+    info = EXT2_I(inode)
+    if iblock == info.last_alloc_logical_block + 1 and info.last_alloc_physical_block:
+        return info.last_alloc_physical_block + 1
+    return ext2_find_near(inode, place)
+
+
+def ext2_blks_to_allocate(inode: Inode, place: Indirect, missing: int, wanted: int, boundary: int) -> int:
+    """How many blocks of the file can be linked in one step: no more than `wanted`, all of one array, up
+    to the first that is there already."""
+    limit = min(wanted, boundary + 1)
+    if missing:
+        return limit
+    if place.bh is None:
+        slots: Sequence[int] = EXT2_I(inode).i_data[place.slot:place.slot + limit]
+    else:
+        slots = pointers_of(place.bh)[place.slot:place.slot + limit].tolist()
+    return next((i for i, block in enumerate(slots) if block), limit)
+
+
+def ext2_alloc_blocks(inode: Inode, goal: int, indirect: int, count: int) -> tuple[list[Block], int]:
+    """Take `indirect` blocks and up to `count` data blocks in a row: (blocks, number of data blocks).
+
+    The last of `blocks` is the first data block. Nothing stays taken if not all is to be had.
+    Raises:
+        OSError: ENOSPC, EIO.
+    """
+    blocks: list[Block] = []
+    while True:
+        try:
+            first, num = ext2_new_blocks(inode, goal, indirect - len(blocks) + count)
+        except OSError:
+            for block in blocks:
+                ext2_free_blocks(inode, block, 1)
+            raise
+        for_indirect = min(indirect - len(blocks), num)
+        blocks += [Block(first + i) for i in range(for_indirect)]
+        if num > for_indirect:
+            return [*blocks, Block(first + for_indirect)], num - for_indirect
+        goal = first + num
+
+
+def ext2_alloc_branch(inode: Inode, offsets: Sequence[int], blocks: Sequence[Block], count: int) -> None:
+    """Fill the new indirect blocks: each is zero but for the pointer to what follows.
+
+    Args:
+        offsets: the slot in each of them. blocks: they, and the first of `count` data blocks.
+    Raises:
+        OSError: ENOMEM, EIO; all the blocks are given back then.
+    """
+    buffers: list[BufferHead] = []
+    try:
+        for n, slot in enumerate(offsets):
+            bh = sb_getblk(inode.i_sb, blocks[n])
+            buffers.append(bh)
+            bh.b_page[:] = 0
+            bh.b_uptodate = True
+            _store_pointers(inode, bh, slot, blocks[n + 1], count if n == len(offsets) - 1 else 1)
+    except OSError:
+        for bh in buffers:
+            bforget(bh)
+        for block in blocks[:-1]:
+            ext2_free_blocks(inode, block, 1)
+        ext2_free_blocks(inode, blocks[-1], count)
+        raise
+
+
+def _store_pointers(inode: Inode, bh: BufferHead | None, slot: int, block: int, count: int) -> None:
+    """Let `count` slots of `bh` (None: of the inode) point to the blocks from `block` on."""
+    if bh is None:
+        EXT2_I(inode).i_data[slot:slot + count] = range(block, block + count)
+        return
+    if count == 1:
+        POINTER.pack_into(bh.b_data, slot * POINTER.size, block)
+    else:
+        pointers_of(bh)[slot:slot + count] = np.arange(block, block + count)
+    mark_buffer_dirty_inode(bh, inode)
+    if inode.i_mode & S_IFMT == S_IFDIR and inode.i_sb.s_flags & MS_SYNCHRONOUS:
+        sync_dirty_buffer(bh)
+
+
+def ext2_splice_branch(inode: Inode, iblock: int, place: Indirect, blocks: Sequence[Block],
+                       count: int) -> None:
+    """Store the pointer that was missing: from now on the new blocks belong to the file."""
+    _store_pointers(inode, place.bh, place.slot, blocks[0], count if len(blocks) == 1 else 1)
+    info = EXT2_I(inode)
+    info.last_alloc_logical_block = iblock + count - 1
+    info.last_alloc_physical_block = blocks[-1] + count - 1
+    inode.i_mapping.generation += 1
+    inode.i_ctime = current_fs_time(inode.i_sb)
+    mark_inode_dirty(inode)
+
+
+def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> tuple[Block, int, bool]:
+    """Where block `iblock` of the file is, or make it: (block, how many, whether they are new).
+
+    A hole gives block 0 unless `create`. New blocks come in a row, up to `maxblocks`. On an xip mount
+    new data blocks are zeroed in place before they are linked.
+    Raises:
+        OSError: EIO a number that is too large, or an indirect block that cannot be read; ENOSPC, with
+            nothing left allocated; what zeroing answers: then the blocks stay marked as used and belong
+            to no file (Q12).
+    """
+    offsets, boundary = ext2_block_to_path(inode, iblock)
+    chain = ext2_get_branch(inode, offsets)
+    place = chain[-1]
+    if place.key:
+        return Block(place.key), 1, False
+    if not create:
+        return Block(0), 1, False
+    missing = len(offsets) - len(chain)
+    goal = ext2_find_goal(inode, iblock, place)
+    count = ext2_blks_to_allocate(inode, place, missing, maxblocks, boundary)
+    blocks, count = ext2_alloc_blocks(inode, goal, missing, count)
+    if missing:
+        ext2_alloc_branch(inode, offsets[len(chain):], blocks, count)
+    clear_target = EXT2_SB(inode.i_sb).s_clear_xip_target
+    if clear_target is not None:
+        clear_target(inode, blocks[-1], count)
+    ext2_splice_branch(inode, iblock, place, blocks, count)
+    return blocks[-1], count, True
+
+
+def ext2_get_block(inode: Inode, iblock: int, create: bool) -> tuple[Block, bool]:
+    """Block `iblock` of the file on the device (0 for a hole), and whether it is new.
+
+    Raises:
+        OSError: as ext2_get_blocks.
+    """
+    block, _, new = ext2_get_blocks(inode, iblock, 1, create)
+    return block, new
+
+
+def ext2_block_runs(inode: Inode, first: int, count: int) -> Iterator[tuple[int, int, int]]:
+    """The map of `count` blocks of the file from `first` on, as runs (iblock, block or 0, how many).
+
+    Kernel: none (ext2_get_block, asked once for each block)
+    Raises:
+        OSError: EIO, on the way, for an indirect block that cannot be read or a number too large.
+    """
+    ptrs = addr_per_block(inode.i_sb)
+    data = EXT2_I(inode).i_data
+    end = first + count
+    if first < EXT2_NDIR_BLOCKS:
+        yield from _runs(np.array(data[first:min(end, EXT2_NDIR_BLOCKS)], POINTER_DTYPE), first)
+    base = EXT2_NDIR_BLOCKS
+    for level in (1, 2, 3):
+        beyond = base + ptrs ** level
+        if first < beyond and end > base:
+            yield from _subtree_runs(inode.i_sb, data[EXT2_IND_BLOCK - 1 + level], level, base,
+                                     range(max(first, base), min(end, beyond)))
+        base = beyond
+    if end > base:
+        ext2_block_to_path(inode, end - 1)
+
+
+def _subtree_runs(sb: SuperBlock, block: int, level: int, base: int,
+                  wanted: range) -> Iterator[tuple[int, int, int]]:
+    """The runs of the `wanted` blocks of the file below an indirect block; `base` is its first."""
+    if not block:
+        yield wanted.start, 0, len(wanted)
+        return
+    pointers = pointers_of(sb_bread(sb, block))
+    span = len(pointers) ** (level - 1)
+    slots = range((wanted.start - base) // span, (wanted.stop - 1 - base) // span + 1)
+    if level == 1:
+        yield from _runs(pointers[slots.start:slots.stop], wanted.start)
+        return
+    for slot in slots:
+        start = base + slot * span
+        yield from _subtree_runs(sb, pointers.item(slot), level - 1, start,
+                                 range(max(wanted.start, start), min(wanted.stop, start + span)))
+
+
+def _runs(pointers: NDArray[np.uint32], first: int) -> Iterator[tuple[int, int, int]]:
+    """Pointers to blocks in a row, and zeros in a row, each as one run."""
+    steps = np.diff(pointers.astype(np.int64))
+    breaks = (np.flatnonzero(steps != (pointers[:-1] != 0)) + 1).tolist()
+    for start, stop in zip([0, *breaks], [*breaks, len(pointers)], strict=True):
+        yield first + start, pointers.item(start), stop - start

@@ -1,0 +1,131 @@
+"""Execute-in-place on ext2: from a page of a file to the frame of the device.
+
+    page of the file --ext2_get_block--> block --x 8--> sector --direct_access--> address and frame
+
+The device must have direct_access, and a block must be a page.
+
+Interface: ext2_xip_verify_sb(), ext2_get_xip_mem(), ext2_get_xip_runs(), ext2_clear_xip_target().
+
+Kernel: v3.6 fs/ext2/xip.c
+Differs: asks the block map for one block; until 3.13 Linux asked for none, which the allocator took
+for one (Q13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xiplab.errors import NoData, bug_on
+from xiplab.linux.fs.block_dev import bdev_direct_access
+from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, ext2_msg
+from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_block
+from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock
+from xiplab.units import PAGE_SIZE, Pfn, Pgoff, block_to_sector
+
+
+def ext2_use_xip(sb: SuperBlock) -> bool:
+    return bool(EXT2_SB(sb).s_mount_opt & EXT2_MOUNT_XIP)
+
+
+def ext2_xip_verify_sb(sb: SuperBlock) -> None:
+    """Take the xip option back, with a warning, if the device has no direct_access."""
+    assert sb.s_bdev is not None
+    if ext2_use_xip(sb) and sb.s_bdev.bd_disk.fops.direct_access is None:
+        EXT2_SB(sb).s_mount_opt &= ~EXT2_MOUNT_XIP
+        ext2_msg(sb, "warning: ignoring xip option - not supported by bdev")
+
+
+def _inode_direct_access(inode: Inode, block: int) -> tuple[int, Pfn]:
+    """Address and frame of a block. Kernel: __inode_direct_access()"""
+    bdev = inode.i_sb.s_bdev
+    assert bdev is not None
+    return bdev_direct_access(bdev, block_to_sector(block, PAGE_SIZE))
+
+
+def _get_block(inode: Inode, pgoff: Pgoff, create: bool) -> int:
+    """The block of page `pgoff`. Kernel: __ext2_get_block()"""
+    block, _ = ext2_get_block(inode, pgoff, create)
+    bug_on(create and not block, f"{inode}: no block for page {pgoff}")
+    if not block:
+        raise NoData(f"{inode}: page {pgoff} is a hole")
+    return block
+
+
+def ext2_clear_xip_target(inode: Inode, block: int, count: int = 1) -> None:
+    """Zero new blocks where they lie, before the file gets them.
+
+    Raises:
+        OSError: what direct_access answers.
+    """
+    memory = inode.i_sb.s_kernel.memory
+    for kaddr, _, npages in _direct_access_runs(inode, block, count):
+        nbytes = npages * PAGE_SIZE
+        memory.span(kaddr, nbytes, "store")[:] = bytes(nbytes)
+
+
+def ext2_get_xip_mem(mapping: AddressSpace, pgoff: Pgoff, create: bool) -> tuple[int, Pfn]:
+    """The page of storage behind page `pgoff`: its address and its frame.
+
+    Raises:
+        NoData: a hole, and not `create`.
+        OSError: EIO, ENOSPC from the block map; ENODEV, EINVAL, ERANGE from direct_access.
+    """
+    inode = mapping.host
+    assert inode is not None
+    return _inode_direct_access(inode, _get_block(inode, pgoff, create))
+
+
+def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff,
+                      npages: int) -> list[tuple[Pgoff, Pfn | None, int]]:
+    """The frames behind `npages` pages from `pgoff` on, as runs: (page, first frame or None, how many).
+
+    Kernel: none (get_xip_mem, asked for each page)
+    Raises:
+        OSError: as ext2_get_xip_mem, if it is the first page that has the error; else the pages
+            before it are returned.
+    """
+    inode = mapping.host
+    assert inode is not None
+    runs: list[tuple[Pgoff, Pfn | None, int]] = []
+    try:
+        for first, pfn, count in _frame_runs(inode, pgoff, npages):
+            if runs and _continues(runs[-1], pfn):
+                runs[-1] = (runs[-1][0], runs[-1][1], runs[-1][2] + count)
+            else:
+                runs.append((Pgoff(first), pfn, count))
+    except OSError:
+        if not runs:
+            raise
+    return runs
+
+
+def _continues(run: tuple[Pgoff, Pfn | None, int], pfn: Pfn | None) -> bool:
+    _, first, count = run
+    return pfn is None if first is None else first + count == pfn
+
+
+def _frame_runs(inode: Inode, pgoff: int, npages: int) -> Iterator[tuple[int, Pfn | None, int]]:
+    for first, block, count in ext2_block_runs(inode, pgoff, npages):
+        if not block:
+            yield first, None, count
+            continue
+        done = 0
+        for _, pfn, n in _direct_access_runs(inode, block, count):
+            yield first + done, pfn, n
+            done += n
+
+
+def _direct_access_runs(inode: Inode, block: int, count: int) -> Iterator[tuple[int, Pfn, int]]:
+    """(address, frame, pages in a row) for blocks in a row; page by page on a device that knows no runs."""
+    bdev = inode.i_sb.s_bdev
+    assert bdev is not None
+    direct_access_run = bdev.bd_disk.fops.direct_access_run
+    while count:
+        if direct_access_run is None:
+            kaddr, pfn = _inode_direct_access(inode, block)
+            n = 1
+        else:
+            kaddr, pfn, n = direct_access_run(bdev, block_to_sector(block, PAGE_SIZE), count)
+        yield kaddr, pfn, n
+        block += n
+        count -= n
