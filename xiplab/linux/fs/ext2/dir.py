@@ -22,12 +22,10 @@ from __future__ import annotations
 
 import errno
 from bisect import bisect_left
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from xiplab.errors import bug_on
 from xiplab.linux.fs.buffer import block_write_begin, block_write_end
-from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, ext2_error
+from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, DirEntry, DirIndex, ext2_error
 from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_BTREE_FL,
     EXT2_DIR_ENTRY_FORMAT,
@@ -70,30 +68,6 @@ EXT2_TYPE_BY_MODE = {S_IFREG: EXT2_FT_REG_FILE, S_IFDIR: EXT2_FT_DIR, S_IFCHR: E
                      S_IFLNK: EXT2_FT_SYMLINK}
 DT_BY_EXT2_TYPE = {EXT2_FT_UNKNOWN: 0, **{kind: mode >> 12 for mode, kind in EXT2_TYPE_BY_MODE.items()}}
 """d_type of readdir: DT_REG 8, DT_DIR 4, ...; 0 for unknown."""
-
-
-class DirEntry(NamedTuple):
-    """A name's record: what it says, and its byte position in the directory."""
-
-    inode: int
-    file_type: int
-    pos: int
-
-
-@dataclass(eq=False, slots=True)
-class DirIndex:
-    """The names of a directory.
-
-    Attributes:
-        names: the record of each name. records: for each page that is good, where its records begin.
-        bad: pages that cannot be used, and the error that says why.
-        room: a record of this length, or longer, does not fit anywhere before this position.
-    """
-
-    names: dict[bytes, DirEntry] = field(default_factory=dict)
-    records: dict[int, list[int]] = field(default_factory=dict)
-    bad: dict[int, OSError] = field(default_factory=dict)
-    room: dict[int, int] = field(default_factory=dict)
 
 
 def ext2_chunk_size(inode: Inode) -> int:

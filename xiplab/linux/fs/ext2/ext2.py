@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from xiplab.errors import Panic
 from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty, sync_dirty_buffer
@@ -26,9 +26,6 @@ from xiplab.linux.include.fs import (
     SuperBlock,
 )
 from xiplab.units import Block
-
-if TYPE_CHECKING:
-    from xiplab.linux.fs.ext2.dir import DirIndex
 
 EXT2_MOUNT_CHECK = 0x000001
 EXT2_MOUNT_OLDALLOC = 0x000002
@@ -100,6 +97,30 @@ class Ext2SbInfo:
     s_clear_xip_target: Callable[[Inode, int, int], None] | None = None
     s_inode_tables: dict[int, InodeTables] = field(default_factory=dict)
     s_checked_bitmaps: set[int] = field(default_factory=set)
+
+
+class DirEntry(NamedTuple):
+    """A name's record: what it says, and its byte position in the directory."""
+
+    inode: int
+    file_type: int
+    pos: int
+
+
+@dataclass(eq=False, slots=True)
+class DirIndex:
+    """The names of a directory.
+
+    Attributes:
+        names: the record of each name. records: for each page that is good, where its records begin.
+        bad: pages that cannot be used, and the error that says why.
+        room: a record of this length, or longer, does not fit anywhere before this position.
+    """
+
+    names: dict[bytes, DirEntry] = field(default_factory=dict)
+    records: dict[int, list[int]] = field(default_factory=dict)
+    bad: dict[int, OSError] = field(default_factory=dict)
+    room: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)

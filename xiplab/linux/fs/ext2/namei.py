@@ -13,7 +13,6 @@ import errno
 
 from xiplab.errors import bug_on
 from xiplab.linux.fs.ext2.dir import (
-    DirEntry,
     ext2_add_link,
     ext2_delete_entry,
     ext2_dotdot,
@@ -23,7 +22,7 @@ from xiplab.linux.fs.ext2.dir import (
     ext2_make_empty,
     ext2_set_link,
 )
-from xiplab.linux.fs.ext2.ext2 import EXT2_I, ext2_error
+from xiplab.linux.fs.ext2.ext2 import EXT2_I, DirEntry, ext2_error
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_FAST_SYMLINK_MAX, EXT2_LINK_MAX, EXT2_N_BLOCKS, EXT2_NAME_LEN
 from xiplab.linux.fs.ext2.ialloc import ext2_new_inode, is_directory
 from xiplab.linux.fs.ext2.inode import (
