@@ -1,0 +1,285 @@
+"""The bars of reading, writing and small files: xiplab on a resident segment beside system calls on tmpfs.
+
+    python benchmarks/bars.py [--rounds 5] [--only W2]
+
+Each workload is run by both sides in turn, `rounds` times; the table gives the medians and their ratio
+(below 1: faster than tmpfs), with the goal. Contents are compared once, outside the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from xiplab import MAP_SHARED, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, PROT_READ, ZVM, GiB, Guest, MiB
+from xiplab.host import native
+from xiplab.tools.mke2fs import mke2fs
+
+SIZE = 64 * MiB
+OPERATIONS = 20_000
+FILES, DIRECTORIES = 2_000, 20
+
+Step = Callable[[], object]
+
+
+class Tmpfs:
+    """System calls on a folder in memory."""
+
+    def __init__(self) -> None:
+        memory = Path("/dev/shm")
+        self.root = tempfile.mkdtemp(dir=memory if memory.is_dir() else None) + "/"
+        self.open, self.close, self.pread, self.pwrite, self.write = (
+            os.open, os.close, os.pread, os.pwrite, os.write)
+        self.stat, self.listdir, self.unlink, self.mkdir, self.rmdir = (
+            os.stat, os.listdir, os.unlink, os.mkdir, os.rmdir)
+
+    def readinto(self, fd: int, buffer: bytearray, offset: int) -> int:
+        return os.preadv(fd, [buffer], offset)
+
+    def end(self) -> None:
+        shutil.rmtree(self.root)
+
+
+class Xip:
+    """A guest with a 4 KiB ext2 mounted in place from a segment whose memory is there already."""
+
+    def __init__(self) -> None:
+        vm = ZVM()
+        size = 512 * MiB
+        vm.segment("BENCH", size=size, type="SW", at=GiB)
+        vm.load("BENCH", mke2fs(size, inodes=32_768))
+        mem = vm.segments["BENCH"].mem
+        mem[::4096] |= 0
+        self.guest: Guest = vm.logon("LINUX1")
+        self.guest.echo("bench", "/sys/devices/dcssblk/add")
+        self.guest.mount("/dev/dcssblk0", "/mnt", "ext2", "xip")
+        self.root = "/mnt/"
+        guest = self.guest
+        self.open, self.close, self.pread, self.pwrite, self.write = (
+            guest.open, guest.close, guest.pread, guest.pwrite, guest.write)
+        self.stat, self.listdir, self.unlink, self.mkdir, self.rmdir = (
+            guest.stat, guest.listdir, guest.unlink, guest.mkdir, guest.rmdir)
+        self.readinto = guest.readinto
+
+    def end(self) -> None:
+        self.guest.logoff()
+
+
+Side = Tmpfs | Xip
+PIECE = random.Random(1).randbytes(MiB)
+OFFSETS = [random.Random(2).randrange(SIZE >> 12) << 12 for _ in range(OPERATIONS)]
+
+
+def make_big(side: Side, name: str = "big") -> int:
+    fd = side.open(side.root + name, O_CREAT | O_RDWR | O_TRUNC)
+    for _ in range(SIZE // MiB):
+        side.write(fd, PIECE)
+    return fd
+
+
+def w1a(side: Side) -> Iterator[Step]:
+    fd = make_big(side)
+    while True:
+        yield lambda: side.pread(fd, SIZE, 0)
+
+
+def w1b(side: Side) -> Iterator[Step]:
+    fd = make_big(side)
+    buffer = bytearray(SIZE)
+    while True:
+        yield lambda: side.readinto(fd, buffer, 0)
+
+
+def w2(side: Side) -> Iterator[Step]:
+    fd = make_big(side)
+
+    def step() -> None:
+        pread = side.pread
+        for offset in OFFSETS:
+            pread(fd, 4096, offset)
+    while True:
+        yield step
+
+
+def w3(side: Side) -> Iterator[Step]:
+    fd = make_big(side)
+    page = PIECE[:4096]
+
+    def step() -> None:
+        pwrite = side.pwrite
+        for offset in OFFSETS:
+            pwrite(fd, page, offset)
+    while True:
+        yield step
+
+
+def create(side: Side, chunk: int) -> Iterator[Step]:
+    data = PIECE[:chunk]
+
+    def step() -> None:
+        fd = side.open(side.root + "new", O_CREAT | O_WRONLY)
+        write = side.write
+        for _ in range(SIZE // chunk):
+            write(fd, data)
+        side.close(fd)
+    while True:
+        yield step
+        side.unlink(side.root + "new")
+
+
+def w4a(side: Side) -> Iterator[Step]:
+    return create(side, MiB)
+
+
+def w4b(side: Side) -> Iterator[Step]:
+    return create(side, 4096)
+
+
+def names(side: Side) -> list[str]:
+    return [f"{side.root}d{i % DIRECTORIES}/file{i}" for i in range(FILES)]
+
+
+def make_files(side: Side) -> None:
+    data = PIECE[:512]
+    for name in names(side):
+        fd = side.open(name, O_CREAT | O_WRONLY)
+        side.write(fd, data)
+        side.close(fd)
+
+
+def directories(side: Side) -> list[str]:
+    return [f"{side.root}d{i}" for i in range(DIRECTORIES)]
+
+
+def make_directories(side: Side) -> None:
+    for name in directories(side):
+        side.mkdir(name)
+
+
+def remove_files(side: Side) -> None:
+    for name in names(side):
+        side.unlink(name)
+
+
+def remove_directories(side: Side) -> None:
+    for name in directories(side):
+        side.rmdir(name)
+
+
+def w5_create(side: Side) -> Iterator[Step]:
+    make_directories(side)
+    while True:
+        yield lambda: make_files(side)
+        remove_files(side)
+
+
+def w5_stat(side: Side) -> Iterator[Step]:
+    make_directories(side)
+    make_files(side)
+    while True:
+        yield lambda: [side.stat(name) for name in names(side)]
+
+
+def w5_list(side: Side) -> Iterator[Step]:
+    make_directories(side)
+    make_files(side)
+    while True:
+        yield lambda: [side.listdir(name) for name in directories(side)]
+
+
+def w5_delete(side: Side) -> Iterator[Step]:
+    make_directories(side)
+    while True:
+        make_files(side)
+        yield lambda: remove_files(side)
+
+
+def w5_mkdir(side: Side) -> Iterator[Step]:
+    while True:
+        yield lambda: make_directories(side)
+        remove_directories(side)
+
+
+def w5_rmdir(side: Side) -> Iterator[Step]:
+    while True:
+        make_directories(side)
+        yield lambda: remove_directories(side)
+
+
+WORKLOADS: dict[str, tuple[str, Callable[[Side], Iterator[Step]], float]] = {
+    "W1a": ("read 64 MiB, fresh bytes", w1a, 1.0),
+    "W1b": ("read 64 MiB into a buffer", w1b, 0.6),
+    "W2": ("random 4 KiB reads", w2, 1.0),
+    "W3": ("random 4 KiB overwrites", w3, 1.0),
+    "W4a": ("create 64 MiB, 1 MiB writes", w4a, 0.5),
+    "W4b": ("create 64 MiB, 4 KiB writes", w4b, 1.0),
+    "W5 create": ("2,000 files of 512 bytes", w5_create, 1.5),
+    "W5 stat": ("stat them", w5_stat, 0.8),
+    "W5 list": ("list 20 directories", w5_list, 0.5),
+    "W5 delete": ("delete them", w5_delete, 1.0),
+    "W5 mkdir": ("make 20 directories", w5_mkdir, 3.0),
+    "W5 rmdir": ("remove them", w5_rmdir, 5.0),
+}
+
+
+def run(name: str, rounds: int) -> tuple[float, float]:
+    """Median seconds of xiplab and of tmpfs, run in turn."""
+    workload = WORKLOADS[name][1]
+    sides: tuple[Side, ...] = (Xip(), Tmpfs())
+    steps = [workload(side) for side in sides]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for which, step in enumerate(steps):
+            todo = next(step)
+            start = time.perf_counter()
+            todo()
+            seconds[which].append(time.perf_counter() - start)
+    for side in sides:
+        side.end()
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def mapping() -> None:
+    """W8: a file of 256 MiB as one array through the host's MMU, and the model's mapping."""
+    side = Xip()
+    fd = side.open("/mnt/map", O_CREAT | O_RDWR)
+    for _ in range(256):
+        side.write(fd, PIECE)
+    filp = side.guest.task.files[fd]
+    assert filp is not None
+    start = time.perf_counter()
+    array = native.map_file(filp)
+    middle = time.perf_counter()
+    memory = side.guest.mmap(fd, 256 * MiB, PROT_READ, MAP_SHARED)
+    end = time.perf_counter()
+    assert array[:MiB].tobytes() == PIECE == memory[:MiB]
+    times = f"native {1e3 * (middle - start):.2f} ms, model {1e3 * (end - middle):.2f} ms"
+    print(f"{'W8':11}map 256 MiB: {times}")
+    side.end()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", help="a workload whose name begins like this")
+    options = parser.parse_args()
+    print(f"{'workload':11}{'what':30}{'xiplab ms':>10}{'tmpfs ms':>10}{'ratio':>7}{'goal':>6}")
+    for name, (what, _, goal) in WORKLOADS.items():
+        if options.only and not name.startswith(options.only):
+            continue
+        ours, theirs = run(name, options.rounds)
+        print(f"{name:11}{what:30}{1e3 * ours:10.2f}{1e3 * theirs:10.2f}{ours / theirs:7.2f}{goal:6.1f}",
+              flush=True)
+    if not options.only or options.only == "W8":
+        mapping()
+
+
+if __name__ == "__main__":
+    main()
