@@ -197,6 +197,11 @@ def test_mke2fs_long_name_raises_enametoolong() -> None:
     assert refused(tree={"n" * 256: ""}) == errno.ENAMETOOLONG
 
 
+def test_mke2fs_symlink_of_a_block_raises_enametoolong() -> None:
+    """The target and a zero have to fit one block."""
+    assert refused(blocksize=1024, tree={"link": symlink("x" * 1024)}) == errno.ENAMETOOLONG
+
+
 def test_mke2fs_directory_with_two_names_raises_eperm() -> None:
     folder = Node(stat.S_IFDIR | 0o755)
 

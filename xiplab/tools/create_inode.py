@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_DIR_ENTRY_FORMAT,
@@ -34,7 +33,7 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     ext2_dir_rec_len,
 )
 from xiplab.ondisk import Bytes
-from xiplab.tools.filsys import Filsys
+from xiplab.tools.filsys import Bools, Filsys, Ints
 from xiplab.tools.tree import Node, walk
 from xiplab.units import SECTOR_SIZE, GiB
 
@@ -48,10 +47,10 @@ FILE_TYPES = {
 class FreeBlocks:
     """The blocks still to be given out, in the order in which that happens."""
 
-    order: NDArray[np.int64]
+    order: Ints
     given: int = 0
 
-    def take(self, count: int) -> NDArray[np.int64]:
+    def take(self, count: int) -> Ints:
         """The next blocks. Raises OSError: ENOSPC."""
         left = self.order.size - self.given
         if count > left:
@@ -72,10 +71,10 @@ class Plan:
     ino: int
     parent: int
     links: int = 0
-    chosen: NDArray[np.int64] | None = None
+    chosen: Ints | None = None
 
 
-def populate_fs(fs: Filsys, used: NDArray[np.bool_], root: Node, layout: Mapping[str, Sequence[int]],
+def populate_fs(fs: Filsys, used: Bools, root: Node, layout: Mapping[str, Sequence[int]],
                 scatter: int | None) -> dict[Node, Plan]:
     """Write all nodes; mark the blocks they take in `used`. Kernel: none; e2fsprogs populate_fs()
 
@@ -124,7 +123,7 @@ def find(root: Node, path: str) -> Node:
     return node
 
 
-def choose_blocks(used: NDArray[np.bool_], path: str, wanted: Sequence[int]) -> NDArray[np.int64]:
+def choose_blocks(used: Bools, path: str, wanted: Sequence[int]) -> Ints:
     """The blocks that a layout wants for `path`; they are marked used. Raises OSError: EINVAL."""
     for block in filter(None, wanted):
         if not 0 < block < used.size or used[block]:
@@ -133,7 +132,7 @@ def choose_blocks(used: NDArray[np.bool_], path: str, wanted: Sequence[int]) -> 
     return np.array(wanted, np.int64)
 
 
-def free_order(used: NDArray[np.bool_], scatter: int | None) -> NDArray[np.int64]:
+def free_order(used: Bools, scatter: int | None) -> Ints:
     """The free blocks: ascending, or shuffled by the seed `scatter`."""
     free = np.flatnonzero(~used)
     if scatter is not None:
@@ -168,8 +167,15 @@ def fill_block(content: bytearray, last: int, blocksize: int) -> None:
 
 
 def write_inode(fs: Filsys, free: FreeBlocks, node: Node, plan: Plan, content: Bytes) -> None:
-    """Store the content and then the inode that leads to it. Raises OSError: EFBIG, and of store()."""
+    """Store the content and then the inode that leads to it.
+
+    Raises:
+        OSError: ENAMETOOLONG the target of a symbolic link does not fit one block; EFBIG; of store().
+    """
     inode = fs.inode(plan.ino)
+    if stat.S_ISLNK(node.mode) and content.size >= fs.blocksize:
+        raise OSError(errno.ENAMETOOLONG, f"mke2fs: symbolic link: target of {content.size} bytes, "
+                                          f"limit {fs.blocksize - 1}")
     if stat.S_ISLNK(node.mode) and content.size <= EXT2_FAST_SYMLINK_MAX:
         inode.i_block.view(np.uint8)[:content.size] = content
     elif stat.S_ISCHR(node.mode) or stat.S_ISBLK(node.mode):
@@ -198,7 +204,7 @@ def encode_dev(rdev: int) -> tuple[int, int]:
 
 
 def store(fs: Filsys, free: FreeBlocks, content: Bytes,
-          chosen: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], int]:
+          chosen: Ints | None) -> tuple[Ints, int]:
     """Write a file's blocks, except those of zeros.
 
     Returns:
@@ -222,8 +228,8 @@ def store(fs: Filsys, free: FreeBlocks, content: Bytes,
     return i_block, count
 
 
-def map_blocks(fs: Filsys, free: FreeBlocks, logical: NDArray[np.int64], chosen: NDArray[np.int64] | None,
-               ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+def map_blocks(fs: Filsys, free: FreeBlocks, logical: Ints, chosen: Ints | None,
+               ) -> tuple[Ints, Ints, int]:
     """Give the logical blocks of one file their places, and write the indirect blocks that lead there.
 
     An indirect block is given out just before the first block below it, as the driver does.
@@ -250,7 +256,7 @@ def map_blocks(fs: Filsys, free: FreeBlocks, logical: NDArray[np.int64], chosen:
     return i_block, place[level == 0], level.size
 
 
-def block_tree(fs: Filsys, logical: NDArray[np.int64]) -> NDArray[np.int64]:
+def block_tree(fs: Filsys, logical: Ints) -> Ints:
     """All blocks that a file needs to store its `logical` blocks, in the order of allocation.
 
     Returns:

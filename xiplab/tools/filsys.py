@@ -39,6 +39,8 @@ from xiplab.linux.fs.ext2.ext2_fs import (
 from xiplab.ondisk import Bytes
 
 Image: TypeAlias = Bytes | bytes | bytearray | memoryview
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
 
 MAX_LOG_BLOCK_SIZE = 6
 KNOWN_INCOMPAT = EXT2_FEATURE_INCOMPAT_FILETYPE
@@ -99,6 +101,10 @@ class Filsys:
     def has_super(self, group: int) -> bool:
         """Whether the group keeps the superblock and the descriptors, or a copy."""
         return ext2_group_has_super(group, self.sparse)
+
+    def holds(self, block: Ints) -> Bools:
+        """Which of these block numbers are blocks of the file system."""
+        return (block >= self.first_data_block) & (block < self.blocks_count)
 
     def inode_table(self, group: int) -> NDArray[np.void]:
         """The inodes of one group. Raises OSError: EINVAL if the table is not inside the image."""

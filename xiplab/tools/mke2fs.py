@@ -18,7 +18,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xiplab.linux.fs.ext2.ext2_fs import (
     BLOCK_SIZE,
@@ -37,7 +36,7 @@ from xiplab.linux.fs.ext2.ext2_fs import (
 )
 from xiplab.ondisk import Bytes
 from xiplab.tools.create_inode import Plan, populate_fs
-from xiplab.tools.filsys import Filsys, group_count
+from xiplab.tools.filsys import Bools, Filsys, Ints, group_count
 from xiplab.tools.tree import Node, Tree, from_dict, from_folder
 
 FEATURES = {
@@ -169,7 +168,7 @@ def set_names(sb: Ext2SuperBlock, label: str, uuid: uuids.UUID, now: int, reserv
     sb.s_errors = EXT2_ERRORS_CONTINUE
 
 
-def place_metadata(fs: Filsys) -> NDArray[np.bool_]:
+def place_metadata(fs: Filsys) -> Bools:
     """Fill the group descriptors; return which blocks are taken by that.
 
     Kernel: none; mke2fs's ext2fs_allocate_group_table()
@@ -194,7 +193,7 @@ def plant(tree: Tree | Path | None) -> Node:
     return root
 
 
-def sum_up(fs: Filsys, used: NDArray[np.bool_], plans: Mapping[Node, Plan]) -> None:
+def sum_up(fs: Filsys, used: Bools, plans: Mapping[Node, Plan]) -> None:
     """Write the bitmaps, the counts, and the copies of superblock and descriptors."""
     inode_used = np.zeros(fs.inodes_count, np.bool_)
     inode_used[:fs.first_ino - 1] = True
@@ -214,7 +213,7 @@ def sum_up(fs: Filsys, used: NDArray[np.bool_], plans: Mapping[Node, Plan]) -> N
         fs.descriptors(group)[:] = fs.desc
 
 
-def write_bitmaps(fs: Filsys, field: str, used: NDArray[np.bool_], per_group: int) -> NDArray[np.int64]:
+def write_bitmaps(fs: Filsys, field: str, used: Bools, per_group: int) -> Ints:
     """Write one bitmap of each group; bits past the group's end are set. Returns the free ones per group."""
     bits = np.ones((fs.groups, 8 * fs.blocksize), np.bool_)
     rows = np.ones((fs.groups, per_group), np.bool_)

@@ -1,0 +1,1 @@
+"""The passes of e2fsck, one module each; see e2fsck.py."""
