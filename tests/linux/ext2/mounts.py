@@ -11,12 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from xiplab import ZVM, Guest
+from xiplab.linux.block.blk_core import transfer
+from xiplab.linux.drivers.brd import brd_init
 from xiplab.linux.fs.ext2.ext2 import EXT2_SB, Ext2SbInfo
+from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock
-from xiplab.units import MiB
+from xiplab.ondisk import Bytes
+from xiplab.units import PAGE_SIZE, MiB, bytes_to_sectors
 
 needs_e2fsprogs = pytest.mark.skipif(
     any(shutil.which(name) is None for name in ("mke2fs", "e2fsck", "debugfs")),
@@ -83,6 +88,21 @@ def on_disk(image: bytes, *, clock: Callable[[], int] | None = None, storage: in
     guest = ZVM().logon("LINUX1", storage, clock=clock)
     disk = guest.add_disk("sda", image)
     return Mounted(guest, "sda", lambda: bytes(disk.private_data.platter))
+
+
+def on_ramdisk(image: bytes, *, clock: Callable[[], int] | None = None) -> Mounted:
+    """The image in a ramdisk, /dev/ram0: direct access, and logical blocks of 512 bytes."""
+    guest = ZVM().logon("LINUX1", clock=clock)
+    brd_init(guest.kernel, rd_nr=1, rd_size=len(image) // 1024)
+    bdev = guest.kernel.block_devices["ram0"]
+    _move(WRITE, bdev, np.frombuffer(image, np.uint8))
+    return Mounted(guest, "ram0", lambda: _move(READ, bdev, np.empty(bdev.bd_size, np.uint8)))
+
+
+def _move(rw: int, bdev: BlockDevice, memory: Bytes) -> bytes:
+    for start in range(0, len(memory), PAGE_SIZE):
+        transfer(rw, bdev, bytes_to_sectors(start), memory[start:start + PAGE_SIZE])
+    return memory.tobytes()
 
 
 PLACES = {"xip": (on_segment, "xip"), "page cache": (on_disk, "")}

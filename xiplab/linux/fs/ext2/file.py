@@ -8,11 +8,13 @@ Kernel: v3.6 fs/ext2/file.c, fs/ext2/dir.c (the table for directories)
 
 from __future__ import annotations
 
+import errno
+
 from xiplab.linux.fs.buffer import sync_mapping_buffers
 from xiplab.linux.fs.ext2.dir import ext2_readdir
 from xiplab.linux.fs.ext2.inode import ext2_setattr, write_inode
 from xiplab.linux.fs.read_write import do_sync_read, do_sync_write, generic_file_llseek
-from xiplab.linux.include.fs import File, FileOperations, InodeOperations
+from xiplab.linux.include.fs import File, FileOperations, InodeOperations, UserBuffer
 from xiplab.linux.mm.filemap import (
     filemap_fdatawrite,
     generic_file_aio_read,
@@ -36,6 +38,11 @@ def ext2_fsync(filp: File, datasync: bool) -> None:
         write_inode(inode, do_sync=True)
 
 
+def generic_read_dir(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
+    """A directory is no file to read(). Raises OSError EISDIR. Kernel: fs/libfs.c"""
+    raise OSError(errno.EISDIR, f"{filp}: is a directory")
+
+
 ext2_file_operations = FileOperations(
     name="ext2_file_operations", llseek=generic_file_llseek, read=do_sync_read, write=do_sync_write,
     aio_read=generic_file_aio_read, aio_write=generic_file_aio_write, mmap=generic_file_mmap,
@@ -44,5 +51,6 @@ ext2_xip_file_operations = FileOperations(
     name="ext2_xip_file_operations", llseek=generic_file_llseek, read=xip_file_read, write=xip_file_write,
     mmap=xip_file_mmap, fsync=ext2_fsync)
 ext2_dir_operations = FileOperations(
-    name="ext2_dir_operations", llseek=generic_file_llseek, readdir=ext2_readdir, fsync=ext2_fsync)
+    name="ext2_dir_operations", llseek=generic_file_llseek, read=generic_read_dir,
+    readdir=ext2_readdir, fsync=ext2_fsync)
 ext2_file_inode_operations = InodeOperations(name="ext2_file_inode_operations", setattr=ext2_setattr)

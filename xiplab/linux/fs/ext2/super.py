@@ -14,6 +14,7 @@ Kernel: v3.6 fs/ext2/super.c
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 from xiplab.linux.fs.block_dev import set_blocksize
 from xiplab.linux.fs.buffer import BufferHead, sb_bread
@@ -275,9 +276,12 @@ def inode_tables(sb: SuperBlock) -> dict[int, InodeTables]:
     }
 
 
-def ext2_fill_super(sb: SuperBlock, data: str, silent: bool) -> None:
+def ext2_fill_super(sb: SuperBlock, data: str, silent: bool,
+                    size_of: Callable[[SuperBlock, bool], int] = block_size_of) -> None:
     """Mount: sb.s_bdev is open, sb.s_flags are set; the rest is found here.
 
+    Args:
+        size_of: how the block size is found and checked (see super_eras.py).
     Raises:
         OSError: EINVAL not ext2, an unknown option or feature, a block size that cannot be, corrupt
             numbers; EIO.
@@ -295,7 +299,7 @@ def ext2_fill_super(sb: SuperBlock, data: str, silent: bool) -> None:
     parse_options(sb, data)
     ext2_xip_verify_sb(sb)
     check_features(sb)
-    blocksize = block_size_of(sb, silent)
+    blocksize = size_of(sb, silent)
     if sb.s_blocksize != blocksize:
         sb_set_blocksize(sb, blocksize)
         info.s_sbh, info.s_es = read_super(sb, sb_block)
