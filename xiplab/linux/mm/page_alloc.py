@@ -38,7 +38,7 @@ def alloc_page(kernel: Kernel, kind: str, zone: Zone | None = None) -> Pfn:
 
 
 def alloc_pages(kernel: Kernel, kind: str, npages: int) -> Pfn:
-    """Take `npages` zeroed frames in a row, never used before; returns the first.
+    """Take `npages` zeroed frames in a row; returns the first.
 
     Raises:
         OSError: ENOMEM if there is no such run.
@@ -46,12 +46,25 @@ def alloc_pages(kernel: Kernel, kind: str, npages: int) -> Pfn:
     zone = kernel.zone
     _make_room(kernel, zone, npages, kind)
     first = zone.next
-    if first + npages > zone.end:
-        raise OSError(errno.ENOMEM, f"{kernel}: no {npages} frames in a row for {kind}")
-    zone.next = Pfn(first + npages)
+    if first + npages <= zone.end:
+        zone.next = Pfn(first + npages)
+    else:
+        first = _run_given_back(kernel, zone, npages, kind)
     for pfn in range(first, first + npages):
         _account(kernel, zone, Pfn(pfn), kind)
     return first
+
+
+def _run_given_back(kernel: Kernel, zone: Zone, npages: int, kind: str) -> Pfn:
+    """Take the lowest `npages` frames in a row out of those that were given back, and zero them."""
+    zone.free.sort()
+    for index in range(len(zone.free) - npages + 1):
+        first = zone.free[index]
+        if zone.free[index + npages - 1] == first + npages - 1:
+            del zone.free[index:index + npages]
+            kernel.memory.view(first << PAGE_SHIFT, npages << PAGE_SHIFT)[:] = 0
+            return first
+    raise OSError(errno.ENOMEM, f"{kernel}: no {npages} frames in a row for {kind}")
 
 
 def page_zone(kernel: Kernel, pfn: Pfn) -> Zone:
