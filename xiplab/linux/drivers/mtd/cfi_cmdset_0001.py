@@ -76,6 +76,7 @@ from xiplab.units import Paddr
 GET_CHIP_US = 1_000_000
 ERASE_RETRIES = 3
 DEFAULT_TIMEOUT_US = 500_000
+LONGEST_NAP_US = 1000.0
 
 
 def cfi_cmdset_0001(map_: MapInfo) -> MtdInfo:
@@ -95,10 +96,12 @@ def _can_suspend_erase(map_: MapInfo, mode: FlState) -> bool:
 
 def _poll_ready(map_: MapInfo, adr: int, deadline: float) -> Work[bool]:
     """Wait until the chip says that it is ready; False if it does not in time."""
+    nap = 1.0
     while not map_read(map_, adr) & SR_READY:
         if flash_time(map_.kernel).now_us > deadline:
             return False
-        yield 1.0
+        yield nap
+        nap = min(nap * 2, LONGEST_NAP_US)
     return True
 
 
