@@ -9,6 +9,9 @@ discards the original data". The reference is one opener too many, taken at the 
 loads a boot image that way. A file system on the ramdisk still copies file data into a second set of
 pages; only the device node's own pages are the storage.
 
+A change of the device's block size drops its page cache, and with it the disk. So a file system whose
+blocks are not of rd_blocksize bytes is gone when it is mounted ("magic mismatch").
+
 Tables: ramdisk_aops, and ramdisk_aops_2_6_23 with the bug that was fixed in 2.6.24-rc3: its pages could
 be cleaned, so that memory pressure took them and the disk had zeros there.
 

@@ -29,8 +29,13 @@ from xiplab.linux.fs.inode import mark_inode_dirty
 from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock
 from xiplab.linux.include.mm import Page
-from xiplab.linux.mm.filemap import delete_from_page_cache, grab_cache_page_write_begin
-from xiplab.linux.mm.page_alloc import alloc_page, free_page
+from xiplab.linux.mm.filemap import (
+    delete_from_page_cache,
+    grab_cache_page_write_begin,
+    isolate_lru_page,
+    truncate_inode_pages,
+)
+from xiplab.linux.mm.page_alloc import alloc_page
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Block, Pgoff, block_to_sector, offset_in_page
 
@@ -105,6 +110,7 @@ def _grow_dev_page(bdev: BlockDevice, index: Pgoff) -> Page:
     if page is None:
         pfn = alloc_page(mapping.kernel, "buffer cache")
         page = mapping.pages[index] = Page(pfn, mapping.kernel.memory.frame(pfn), mapping, index)
+    isolate_lru_page(page)
     return page
 
 
@@ -204,9 +210,7 @@ def _sync_buffers(buffers: list[BufferHead]) -> None:
 
 def invalidate_bdev(bdev: BlockDevice) -> None:
     """Drop all buffers of the device, dirty ones too, and give their frames back. Kernel: kill_bdev()"""
-    for page in bdev.bd_mapping.pages.values():
-        free_page(bdev.bd_mapping.kernel, page.pfn)
-    bdev.bd_mapping.pages.clear()
+    truncate_inode_pages(bdev.bd_mapping, 0)
     bdev.bd_buffers.clear()
 
 

@@ -76,7 +76,7 @@ class AddressSpaceOperations(OperationsTable):
         its address in the kernel's 1:1 mapping and its page frame number. Raises NoData for a hole.
     get_xip_runs(mapping, pgoff, npages) -> [(pgoff, pfn or None, n)]: the same, without create, for
         many pages: frames in a row come as one run, holes as None. The model's own (one question
-        instead of n); whoever replaces get_xip_mem leaves it out.
+        instead of n); whoever replaces get_xip_mem leaves it out. EOPNOTSUPP means: ask page by page.
 
     Raises:
         OSError: EINVAL for a table with get_xip_mem and readpage or writepage: one of them would

@@ -58,13 +58,19 @@ def add_to_page_cache(mapping: AddressSpace, index: int) -> Page:
     return page
 
 
+def isolate_lru_page(page: Page) -> None:
+    """Hide the page from reclaim, for one if buffers lie on it. Kernel: mm/vmscan.c"""
+    assert page.mapping is not None
+    _lru(page.mapping.kernel).pop(page, None)
+
+
 def delete_from_page_cache(page: Page) -> None:
     """Forget the page and give its frame back."""
     mapping = page.mapping
     assert mapping is not None
     bug_on(page.mapcount, f"{page} is still mapped")
     del mapping.pages[page.index]
-    del _lru(mapping.kernel)[page]
+    isolate_lru_page(page)
     page.mapping = None
     free_page(mapping.kernel, page.pfn)
 

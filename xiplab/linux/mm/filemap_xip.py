@@ -108,6 +108,10 @@ def xip_file_read(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
         if not count or tp_copy.probes or filp.f_mapping.a_ops.get_xip_runs is None:
             return do_xip_mapping_read(filp, buf, count, pos)
         return _read_by_runs(filp, buf, count, pos)
+    except OSError as failure:
+        if failure.errno != errno.EOPNOTSUPP:
+            raise
+        return do_xip_mapping_read(filp, buf, count, pos)
     finally:
         file_accessed(filp)
 

@@ -20,6 +20,7 @@ from xiplab.linux.drivers.mtd.mtdcore import (
     mtd_table,
 )
 from xiplab.linux.include.mtd import (
+    MTD_ERASING,
     MTD_FAIL_ADDR_UNKNOWN,
     MTD_WRITEABLE,
     MTDPART_OFS_APPEND,
@@ -72,6 +73,7 @@ def part_erase(mtd: MtdInfo, instr: EraseInfo) -> None:
             instr.fail_addr = inner.fail_addr - part.offset
         mtd_erase_callback(instr)
 
+    instr.state = MTD_ERASING
     part.master.ops.erase(part.master, EraseInfo(part.offset + instr.addr, instr.len, over))
 
 

@@ -13,6 +13,7 @@ for one (Q13).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 from xiplab.errors import NoData, bug_on
@@ -20,7 +21,7 @@ from xiplab.linux.fs.block_dev import bdev_direct_access
 from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, ext2_msg
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_block
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock
-from xiplab.units import PAGE_SIZE, Pfn, Pgoff, block_to_sector
+from xiplab.units import PAGE_SIZE, Pfn, Pgoff, block_to_sector, pfn_to_paddr
 
 
 def ext2_use_xip(sb: SuperBlock) -> bool:
@@ -82,7 +83,8 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff,
     Kernel: none (get_xip_mem, asked for each page)
     Raises:
         OSError: as ext2_get_xip_mem, if it is the first page that has the error; else the pages
-            before it are returned.
+            before it are returned. EOPNOTSUPP if the driver's address of a page is not its frame's, so
+            that a run says too little.
     """
     inode = mapping.host
     assert inode is not None
@@ -110,7 +112,10 @@ def _frame_runs(inode: Inode, pgoff: int, npages: int) -> Iterator[tuple[int, Pf
             yield first, None, count
             continue
         done = 0
-        for _, pfn, n in _direct_access_runs(inode, block, count):
+        for kaddr, pfn, n in _direct_access_runs(inode, block, count):
+            if kaddr != pfn_to_paddr(pfn):
+                raise OSError(errno.EOPNOTSUPP, f"{inode}: block {block + done} is at {kaddr:#x}, but its "
+                                                f"frame is {pfn:#x}")
             yield first + done, pfn, n
             done += n
 
