@@ -1,0 +1,76 @@
+"""Small mistakes, made by program: one change to the syntax tree of a right answer for each mutant.
+
+A constant changed, a condition negated, off by one, an operator or a name exchanged, a statement
+left out: what people get wrong. A good judge rejects nearly all of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+
+COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.Lt),
+    ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.Gt),
+    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,)}
+OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
+    ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.FloorDiv, ast.Add),
+    ast.FloorDiv: (ast.Mult, ast.Mod), ast.Mod: (ast.FloorDiv,),
+    ast.RShift: (ast.LShift,), ast.LShift: (ast.RShift,),
+    ast.BitAnd: (ast.BitOr,)}
+NAMES = {"PAGE_SIZE": "SECTOR_SIZE", "SECTOR_SIZE": "PAGE_SIZE", "start": "end", "end": "start",
+         "ENODEV": "EINVAL", "EINVAL": "ERANGE", "ERANGE": "EINVAL", "sector": "kaddr", "kaddr": "sector"}
+
+
+def mutants(source: str) -> Iterator[str]:
+    """Every mutant of `source`, each different from it and from the others."""
+    tree = ast.parse(source)
+    seen = {ast.unparse(tree)}
+    for index, node in enumerate(ast.walk(tree)):
+        for number in range(len(changes(node))):
+            changed = copy.deepcopy(tree)
+            target = list(ast.walk(changed))[index]
+            apply(changed, target, changes(target)[number])
+            text = ast.unparse(ast.fix_missing_locations(changed))
+            if text not in seen:
+                seen.add(text)
+                yield text
+
+
+def changes(node: ast.AST) -> list[tuple[str, object]]:
+    """The mistakes that can be made at one node, as (attribute, new value)."""
+    match node:
+        case ast.Compare():
+            return [("ops", [new()]) for new in COMPARISONS[type(node.ops[0])]]
+        case ast.BinOp():
+            return [("op", new()) for new in OPERATORS.get(type(node.op), ())]
+        case ast.Constant(value=bool()):
+            return [("value", not node.value)]
+        case ast.Constant(value=int()):
+            return [("value", node.value + 1), ("value", node.value - 1)]
+        case ast.Name() if node.id in NAMES:
+            return [("id", NAMES[node.id])]
+        case ast.Attribute() if node.attr in NAMES:
+            return [("attr", NAMES[node.attr])]
+        case ast.If():
+            return [("test", ast.UnaryOp(ast.Not(), node.test)), ("test", ast.Constant(False))]
+        case ast.Tuple():
+            return [("elts", node.elts[::-1])]
+        case ast.Set():
+            return [("elts", node.elts[:i] + node.elts[i + 1:]) for i in range(len(node.elts))]
+        case ast.Raise():
+            return [("", ast.Pass())]
+    return []
+
+
+def apply(tree: ast.AST, target: ast.AST, change: tuple[str, object]) -> None:
+    """Make one change; the empty attribute stands for the whole statement."""
+    attribute, new = change
+    if attribute:
+        setattr(target, attribute, new)
+        return
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            if isinstance(value, list) and target in value:
+                setattr(parent, name, [new if item is target else item for item in value])

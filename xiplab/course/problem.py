@@ -1,0 +1,162 @@
+"""What a question is: data and checks, in the package; and where each part of it lives.
+
+    solutions/NN_topic.py           prose, signature, solution region: the one hand-written source
+    exercises/NN_topic.{ipynb,py}   generated from it (build.py): no solution, no hidden check
+    xiplab/course/questions/exNN.py points, hints, visible checks, misconceptions: this module's records
+    solutions/hidden/exNN.py        hidden checks: read by the grader only, in no wheel, no notebook
+
+Checks run in the judge, beside the model. The answer runs in a worker process (worker.py) that gets
+its own cell and plain arguments, nothing of the above. What is expected is not written down: a
+check drives the model, or the reference in the package, and compares.
+
+A check is a function `check(answer, random)`. It returns if the answer is right and raises `Wrong`
+if not; what the answer raises itself (AnswerRaised, AnswerEnded) it lets pass.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from random import Random
+from typing import Any, Protocol, TypeAlias
+
+
+class Answer(Protocol):
+    """What a check sees of the learner's answer; process.Worker is one."""
+
+    def call(self, name: str, *args: object) -> Any: ...
+
+    def value(self, name: str) -> Any: ...
+
+
+Check: TypeAlias = Callable[[Answer, Random], None]
+
+
+class Wrong(Exception):
+    """An answer is wrong.
+
+    Attributes:
+        text: what happened, one sentence.
+        given, expected, got: the smallest example, as text; empty where it would give all away.
+        misconception: id in the catalogue, empty if the answer fits none.
+        trace: the answer's own lines that led to an exception.
+    """
+
+    def __init__(self, text: str, *, given: str = "", expected: str = "", got: str = "",
+                 misconception: str = "", trace: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.text = text
+        self.given = given
+        self.expected = expected
+        self.got = got
+        self.misconception = misconception
+        self.trace = trace
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A belief that many people hold at first.
+
+    Attributes:
+        belief, fact, action: what you may think, what is so, what to do next; together < 60 words.
+        evidence: a few lines that show the fact; they run as they are.
+    """
+
+    id: str
+    belief: str
+    fact: str
+    action: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """One step of the ladder. `cost` is a share of the question's points."""
+
+    text: str
+    cost: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One check of a question.
+
+    Attributes:
+        points: what it is worth. A hidden case is worth nothing itself: it guards a visible one.
+        guards: for a hidden case, the name of the visible case whose points it can take away.
+    """
+
+    name: str
+    check: Check
+    points: float = 0
+    guards: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+        id: "00.2": exercise, number.
+        kind: "predict", "build", "debug", "measure" or "extend".
+        answer: the function that the learner writes. lines: how many lines that takes, about.
+        prelude: run in the worker before the answer: the imports of the notebook's first cell.
+        masked: functions of the package that an answer cannot call, by module.
+        hidden: what the hidden checks look at, one phrase each.
+        situation: for a predict question, the text of variant n, line by line.
+        notice: what to notice once it is solved. reference: "module:function" to compare with.
+    """
+
+    id: str
+    title: str
+    kind: str
+    answer: str
+    cases: tuple[Case, ...]
+    hints: tuple[Hint, Hint, Hint]
+    lines: str = ""
+    prelude: str = ""
+    masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hidden: tuple[str, ...] = ()
+    situation: Callable[[int], tuple[str, ...]] | None = None
+    notice: str = ""
+    reference: str = ""
+
+    @property
+    def points(self) -> float:
+        return sum(case.points for case in self.cases)
+
+    @property
+    def cell_id(self) -> str:
+        """The id of the answer's cell: "q00-2"."""
+        return f"q{self.id.replace('.', '-')}"
+
+    @property
+    def marker(self) -> str:
+        """The first line of the answer's cell."""
+        return f"# Your turn: {self.id}"
+
+
+EXERCISES = ("00",)
+
+
+def questions(exercise: str) -> tuple[Question, ...]:
+    """The questions of one exercise ("00"), in order."""
+    found: tuple[Question, ...] = import_module(f"xiplab.course.questions.ex{exercise}").QUESTIONS
+    return found
+
+
+def question(id: str) -> Question:
+    """The question called `id`.
+
+    Raises:
+        OSError: ENOENT if there is none.
+    """
+    exercise = id.partition(".")[0]
+    known = questions(exercise) if exercise in EXERCISES else ()
+    for candidate in known:
+        if candidate.id == id:
+            return candidate
+    names = ", ".join(q.id for e in EXERCISES for q in questions(e))
+    raise OSError(errno.ENOENT, f"question {id!r}: not one of {names}")

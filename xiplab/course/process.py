@@ -1,0 +1,214 @@
+"""The judge's end of a worker process: starts it, asks it, limits it, ends it.
+
+    with Worker(masked={"xiplab.linux.drivers.dcssblk_io": ["dcssblk_direct_access"]}) as worker:
+        worker.run(source)                          # the answer's cell
+        worker.call("direct_access", record, 8)     # plain data comes back, or AnswerRaised
+    worker.printed                                  # what the answer printed
+
+The process is new for each question, has its own session, an empty working folder and no
+descriptors but its pipes. When it breaks a limit it is killed with all its children, and every later
+request raises AnswerEnded. `wrap` turns the command into one that a sandbox starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xiplab.course import worker
+from xiplab.units import GiB, KiB, MiB
+
+MAX_REPLY = 1 * MiB
+MAX_OUTPUT = 8 * MiB
+KEPT_OUTPUT = 64 * KiB
+PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one answer may use. `wall` and `cpu` in seconds, the rest in bytes or pieces.
+
+    `processes` counts all processes of the user, so 1 forbids to start any; root is not limited.
+    """
+
+    wall: float = 8
+    cpu: int = 2
+    address_space: int = 1 * GiB
+    file_size: int = 8 * MiB
+    files: int = 64
+    processes: int = 1
+
+    def as_resources(self) -> dict[str, int]:
+        return {"CPU": self.cpu, "AS": self.address_space, "FSIZE": self.file_size,
+                "NOFILE": self.files, "NPROC": self.processes, "CORE": 0}
+
+
+class AnswerRaised(Exception):
+    """The answer raised an exception.
+
+    Attributes:
+        kind: its type's name. errno: of an OSError, else None. text: its message.
+        trace: the answer's own lines that led to it.
+    """
+
+    def __init__(self, kind: str, errno: int | None, text: str, trace: list[str]) -> None:
+        super().__init__(f"{kind}: {text}" if text else kind)
+        self.kind = kind
+        self.errno = errno
+        self.text = text
+        self.trace = trace
+
+
+class AnswerEnded(Exception):
+    """The answer's process is gone, or had to be stopped; the text says why, for people."""
+
+
+def unchanged(command: list[str]) -> list[str]:
+    """The command as it is: no sandbox around it."""
+    return command
+
+
+class Worker:
+    """One process for one answer.
+
+    Attributes:
+        printed: what the answer wrote to standard output and error, at most KEPT_OUTPUT bytes.
+    """
+
+    def __init__(self, masked: dict[str, list[str]] | None = None, limits: Limits | None = None,
+                 wrap: Callable[[list[str]], list[str]] = unchanged) -> None:
+        self.limits = limits or Limits()
+        self._folder = tempfile.TemporaryDirectory(prefix="xiplab-answer-", ignore_cleanup_errors=True)
+        self._process = subprocess.Popen(
+            wrap([sys.executable, "-I", "-B", str(Path(worker.__file__).resolve())]),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            cwd=self._folder.name, start_new_session=True,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"})
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._pipes = [pipe for pipe in pipes if pipe is not None]
+        self._to_worker, self._from_worker, self._noise = (pipe.fileno() for pipe in self._pipes)
+        self._deadline = time.monotonic() + self.limits.wall
+        self._requests = 0
+        self._output = bytearray()
+        self._output_total = 0
+        self._ended = ""
+        self._send({"limits": self.limits.as_resources(), "masked": masked or {},
+                    "path": [PACKAGE_FOLDER]})
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def printed(self) -> str:
+        return self._output.decode(errors="replace")
+
+    def run(self, source: str) -> None:
+        """Run the answer's cell. Raises AnswerRaised, AnswerEnded."""
+        self._ask({"run": source})
+
+    def call(self, name: str, *args: object) -> Any:
+        """Call the answer's function `name`; plain data comes back. Raises AnswerRaised, AnswerEnded."""
+        return self._ask({"call": name, "args": worker.encode(list(args))})
+
+    def value(self, name: str) -> Any:
+        """The answer's global `name`, None if there is none. Raises AnswerRaised, AnswerEnded."""
+        return self._ask({"value": name})
+
+    def close(self) -> None:
+        """End the process and all its children."""
+        self._kill("the judge is done with it")
+        for pipe in self._pipes:
+            pipe.close()
+        self._folder.cleanup()
+
+    def _ask(self, request: dict[str, Any]) -> Any:
+        if self._ended:
+            raise AnswerEnded(self._ended)
+        self._requests += 1
+        self._send({"n": self._requests, **request})
+        return self._understand(self._read_line())
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            os.write(self._to_worker, json.dumps(message).encode() + b"\n")
+        except BrokenPipeError:
+            self._give_up(self._why_it_ended())
+
+    def _read_line(self) -> bytes:
+        """The next line of the worker; what the answer prints meanwhile is collected."""
+        line, watched = bytearray(), [self._from_worker, self._noise]
+        while not line.endswith(b"\n"):
+            ready = select.select(watched, [], [], max(0.0, self._deadline - time.monotonic()))[0]
+            if not ready:
+                self._give_up(f"it was not done after {self.limits.wall:g} seconds and was stopped")
+            if self._noise in ready and not self._take_output(os.read(self._noise, 64 * KiB)):
+                watched.remove(self._noise)
+            if self._from_worker in ready:
+                piece = os.read(self._from_worker, 64 * KiB)
+                if not piece:
+                    self._give_up(self._why_it_ended())
+                line += piece
+            if len(line) > MAX_REPLY:
+                self._give_up(f"it handed over more than {MAX_REPLY // MiB} MiB and was stopped")
+        return bytes(line)
+
+    def _take_output(self, piece: bytes) -> bool:
+        self._output += piece[:KEPT_OUTPUT - len(self._output)]
+        self._output_total += len(piece)
+        if self._output_total > MAX_OUTPUT:
+            self._give_up(f"it printed more than {MAX_OUTPUT // MiB} MiB and was stopped")
+        return bool(piece)
+
+    def _understand(self, line: bytes) -> Any:
+        try:
+            reply = json.loads(line)
+            if reply["n"] != self._requests:
+                raise ValueError("a reply to another request")
+            if "error" in reply:
+                error = reply["error"]
+                raise AnswerRaised(error["type"], error["errno"], error["text"], error["trace"])
+            return worker.decode(reply["value"])
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            self._give_up("it wrote into the judge's pipe and was stopped")
+
+    def _why_it_ended(self) -> str:
+        """Why the process is gone, in words."""
+        self._drain_output()
+        try:
+            code = self._process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "it closed the judge's pipe and was stopped"
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            return f"it used more than {self.limits.cpu} seconds of processor time and was stopped"
+        if code < 0:
+            return f"its process was ended by signal {-code} ({signal.Signals(-code).name})"
+        return f"it ended its own process (exit code {code})"
+
+    def _drain_output(self) -> None:
+        while select.select([self._noise], [], [], 0)[0]:
+            if not self._take_output(os.read(self._noise, 64 * KiB)):
+                break
+
+    def _give_up(self, why: str) -> None:
+        self._kill(why)
+        raise AnswerEnded(self._ended)
+
+    def _kill(self, why: str) -> None:
+        self._ended = self._ended or why
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
