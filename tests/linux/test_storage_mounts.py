@@ -248,3 +248,33 @@ def test_buffers_on_pages_of_the_node_survive_reclaim_and_the_last_close(guest: 
     guest.close(fd)
     guest.umount("/mnt")
     assert guest.frames["page cache"] == guest.frames["buffer cache"] == 0
+
+
+def test_flash_is_a_file_too(guest: Guest, image: bytes) -> None:
+    """/dev/mtd1: programs without an erase, short at the end; /dev/mtd1ro cannot be opened for write."""
+    log = add_flash(guest, image)
+    fd = guest.open("/dev/mtd1", 2)
+    guest.pwrite(fd, b"\xf0\x0f", 0)
+    guest.pwrite(fd, b"\x3c", 0)
+    read = guest.pread(fd, 3, 0)
+    short = guest.pwrite(fd, b"abc", log.size - 2)
+
+    with pytest.raises(OSError, match="read-only") as denied:
+        guest.open("/dev/mtd1ro", 2)
+    with pytest.raises(OSError, match="is the end") as full:
+        guest.pwrite(fd, b"abc", log.size)
+
+    assert log.usecount == 1
+    assert (read, short) == (b"\x30\x0f\xff", 2)
+    assert (denied.value.errno, full.value.errno) == (errno.EACCES, errno.ENOSPC)
+    assert [name for name in guest.ls("/dev") if "mtd" in name] == ["mtd0", "mtd0ro", "mtd1", "mtd1ro",
+                                                                    "mtdblock0"]
+
+
+def test_node_without_driver_raises_enxio(guest: Guest) -> None:
+    guest.kernel.cdevs["ghost"] = 200 << 8
+
+    with pytest.raises(OSError, match="no driver for major 200") as caught:
+        guest.open("/dev/ghost")
+
+    assert caught.value.errno == errno.ENXIO

@@ -1,4 +1,4 @@
-"""/dev: a node for each block device that the kernel has, and reading and writing it.
+"""/dev: a node for each device that the kernel has, and reading and writing those of block devices.
 
 A node's bytes go through the device's own page cache: a second copy of what XIP maps in place.
 
@@ -16,6 +16,7 @@ from xiplab.linux.fs.read_write import do_sync_read, do_sync_write, generic_file
 from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice
 from xiplab.linux.include.fs import (
     S_IFBLK,
+    S_IFCHR,
     S_IFDIR,
     AddressSpace,
     AddressSpaceOperations,
@@ -144,17 +145,44 @@ def _get_inode(sb: SuperBlock, name: str) -> Inode:
     return inode
 
 
+def chrdev_open(inode: Inode, filp: File) -> None:
+    """The open of every character device: from here on the file is the driver's. Kernel: fs/char_dev.c
+
+    Raises:
+        OSError: ENXIO no driver has this major number; what the driver's open answers.
+    """
+    fops = inode.i_sb.s_kernel.chrdevs.get(inode.i_rdev >> 8)
+    if fops is None:
+        raise OSError(errno.ENXIO, f"/dev/{filp}: no driver for major {inode.i_rdev >> 8}")
+    filp.f_op = fops
+    if fops.open is not None:
+        fops.open(inode, filp)
+
+
+def _get_cdev_inode(sb: SuperBlock, name: str) -> Inode:
+    numbers: dict[str, Ino] = sb.s_fs_info
+    inode, fresh = iget_locked(sb, numbers.setdefault(name, Ino(len(numbers) + 2)))
+    if fresh:
+        inode.i_mode, inode.i_rdev, inode.i_fop = S_IFCHR | 0o600, sb.s_kernel.cdevs[name], def_chr_fops
+        inode.i_atime = inode.i_mtime = inode.i_ctime = current_fs_time(sb)
+        inode.i_mapping = AddressSpace(inode, no_aops, sb.s_kernel)
+    return inode
+
+
 def _lookup(directory: Inode, name: bytes) -> Inode | None:
     text = name.decode(errors="replace")
-    known = text in directory.i_sb.s_kernel.block_devices
-    return _get_inode(directory.i_sb, text) if known else None
+    sb = directory.i_sb
+    if text in sb.s_kernel.cdevs:
+        return _get_cdev_inode(sb, text)
+    return _get_inode(sb, text) if text in sb.s_kernel.block_devices else None
 
 
 def _readdir(filp: File) -> list[tuple[bytes, Ino, int]]:
     sb = filp.f_inode.i_sb
     root = filp.f_inode.i_ino
-    nodes = [(name.encode(), _get_inode(sb, name).i_ino, 6) for name in sorted(sb.s_kernel.block_devices)]
-    return [(b".", root, 4), (b"..", root, 4), *nodes]
+    disks = [(name.encode(), _get_inode(sb, name).i_ino, 6) for name in sorted(sb.s_kernel.block_devices)]
+    others = [(name.encode(), _get_cdev_inode(sb, name).i_ino, 2) for name in sorted(sb.s_kernel.cdevs)]
+    return [(b".", root, 4), (b"..", root, 4), *disks, *others]
 
 
 def devtmpfs_fill_super(sb: SuperBlock, data: str, silent: bool) -> None:
@@ -171,6 +199,8 @@ def_blk_fops = FileOperations(
     name="def_blk_fops", llseek=generic_file_llseek, read=do_sync_read, write=do_sync_write,
     aio_read=blkdev_aio_read, aio_write=blkdev_aio_write, mmap=generic_file_mmap, open=blkdev_open,
     release=blkdev_close, fsync=blkdev_fsync, ioctl=blkdev_ioctl)
+def_chr_fops = FileOperations(name="def_chr_fops", open=chrdev_open)
+no_aops = AddressSpaceOperations(name="no_device_aops")
 devtmpfs_dir_inode_operations = InodeOperations(name="devtmpfs_dir_inode_operations", lookup=_lookup)
 devtmpfs_dir_operations = FileOperations(name="devtmpfs_dir_operations", readdir=_readdir)
 devtmpfs_ops = SuperOperations(name="devtmpfs_ops")

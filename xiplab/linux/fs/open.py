@@ -44,6 +44,7 @@ from xiplab.linux.include.fs import (
     File,
     Iattr,
     Inode,
+    no_file_operations,
 )
 from xiplab.linux.include.sched import CAP_FOWNER, Task
 
@@ -131,7 +132,10 @@ def may_open(task: Task, dentry: Dentry, flags: int, created: bool) -> None:
 
 
 def dentry_open(path: Path, flags: int) -> File:
-    """An open file for a dentry: the inode's operations, one more reference, one more user."""
+    """An open file for a dentry: the inode's operations, one more reference, one more user.
+
+    If the driver refuses the open, its release is not called.
+    """
     mnt, dentry = path
     inode = dentry.d_inode
     assert inode is not None
@@ -145,12 +149,14 @@ def dentry_open(path: Path, flags: int) -> File:
     try:
         if filp.f_op.open is not None:
             filp.f_op.open(inode, filp)
-        if flags & O_DIRECT and filp.f_mapping.a_ops.direct_IO is None \
-                and filp.f_mapping.a_ops.get_xip_mem is None:
-            raise OSError(errno.EINVAL, f"{dentry}: O_DIRECT is not supported")
     except OSError:
+        filp.f_op = no_file_operations
         fput(filp)
         raise
+    if flags & O_DIRECT and filp.f_mapping.a_ops.direct_IO is None \
+            and filp.f_mapping.a_ops.get_xip_mem is None:
+        fput(filp)
+        raise OSError(errno.EINVAL, f"{dentry}: O_DIRECT is not supported")
     return filp
 
 

@@ -20,7 +20,7 @@ from xiplab.units import Pfn
 if TYPE_CHECKING:
     from xiplab.linux.include.blkdev import BlockDevice, GenDisk
     from xiplab.linux.include.device import DeviceAttribute
-    from xiplab.linux.include.fs import FileSystemType, SuperBlock, VfsMount
+    from xiplab.linux.include.fs import FileOperations, FileSystemType, SuperBlock, VfsMount
     from xiplab.linux.include.mm import Zone
     from xiplab.linux.include.sched import Task
 
@@ -42,6 +42,8 @@ class Kernel:
         clock: nanoseconds since 1970.
         dmesg: the kernel log, one line each.
         disks, block_devices: by name in /dev. Kernel: block/genhd.c, fs/block_dev.c
+        chrdevs: drivers of character devices by major number. Kernel: fs/char_dev.c
+        cdevs: their nodes by name in /dev: major << 8 | minor.
         sysfs: attributes by path below /sys ("devices/dcssblk/add"). Kernel: fs/sysfs/
         filesystems: registered types by name. Kernel: fs/filesystems.c
         mounts: in order of mounting; the first is the root. Kernel: fs/namespace.c
@@ -59,6 +61,8 @@ class Kernel:
     dmesg: list[str] = field(default_factory=list)
     disks: dict[str, GenDisk] = field(default_factory=dict)
     block_devices: dict[str, BlockDevice] = field(default_factory=dict)
+    chrdevs: dict[int, FileOperations] = field(default_factory=dict)
+    cdevs: dict[str, int] = field(default_factory=dict)
     sysfs: dict[str, DeviceAttribute] = field(default_factory=dict)
     filesystems: dict[str, FileSystemType] = field(default_factory=dict)
     super_blocks: list[SuperBlock] = field(default_factory=list)

@@ -11,7 +11,8 @@ import errno
 from xiplab.linux.drivers.mtd.mtdcore import get_mtd_device, mtd_read, mtd_sync, mtd_write, put_mtd_device
 from xiplab.linux.include.blkdev import FMODE_WRITE
 from xiplab.linux.include.fs import SEEK_CUR, SEEK_END, SEEK_SET, File, FileOperations, Inode, UserBuffer
-from xiplab.linux.include.mtd import MTD_ABSENT, MTD_WRITEABLE, MtdInfo
+from xiplab.linux.include.kernel import Kernel
+from xiplab.linux.include.mtd import MTD_ABSENT, MTD_CHAR_MAJOR, MTD_WRITEABLE, MtdInfo
 from xiplab.trace import tp_copy
 from xiplab.units import KiB
 
@@ -110,3 +111,8 @@ def mtdchar_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
 
 mtd_fops = FileOperations(name="mtd_fops", llseek=mtdchar_lseek, read=mtdchar_read, write=mtdchar_write,
                           open=mtdchar_open, release=mtdchar_close)
+
+
+def init_mtdchar(kernel: Kernel) -> None:
+    """Register the driver."""
+    kernel.chrdevs[MTD_CHAR_MAJOR] = mtd_fops

@@ -16,6 +16,7 @@ import errno
 from xiplab.linux.drivers.mtd.kthread import UNTIL_WOKEN, Work, run
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mtd import (
+    MTD_CHAR_MAJOR,
     MTD_ERASE_DONE,
     MTD_ERASE_FAILED,
     MTD_FAIL_ADDR_UNKNOWN,
@@ -33,10 +34,12 @@ def mtd_table(kernel: Kernel) -> dict[int, MtdInfo]:
 
 
 def add_mtd_device(mtd: MtdInfo) -> int:
-    """Give the device the lowest free number; returns it."""
+    """Give the device the lowest free number, and its two nodes /dev/mtdN and /dev/mtdNro; returns it."""
     table = mtd_table(mtd.kernel)
     mtd.index = next(number for number in range(len(table) + 1) if number not in table)
     table[mtd.index] = mtd
+    mtd.kernel.cdevs[f"mtd{mtd.index}"] = MTD_CHAR_MAJOR << 8 | mtd.index * 2
+    mtd.kernel.cdevs[f"mtd{mtd.index}ro"] = MTD_CHAR_MAJOR << 8 | mtd.index * 2 + 1
     return mtd.index
 
 
@@ -48,7 +51,7 @@ def del_mtd_device(mtd: MtdInfo) -> None:
     if mtd.usecount:
         raise OSError(errno.EBUSY, f"Removing MTD device #{mtd.index} ({mtd.name}) with use count "
                                    f"{mtd.usecount}")
-    del table[mtd.index]
+    del table[mtd.index], mtd.kernel.cdevs[f"mtd{mtd.index}"], mtd.kernel.cdevs[f"mtd{mtd.index}ro"]
     mtd.index = -1
 
 

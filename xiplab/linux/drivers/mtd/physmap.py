@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from xiplab.hw.nor import NorChip
 from xiplab.linux.drivers.mtd.cfi_probe import cfi_probe
+from xiplab.linux.drivers.mtd.mtdchar import init_mtdchar
 from xiplab.linux.drivers.mtd.mtdcore import add_mtd_device
 from xiplab.linux.drivers.mtd.mtdpart import add_mtd_partitions
 from xiplab.linux.include.kernel import Kernel
@@ -29,6 +30,7 @@ def physmap_flash_probe(kernel: Kernel, name: str, phys: Paddr, devices: Sequenc
     for number, chip in enumerate(devices):
         kernel.memory.attach(at, chip.first, chip.npages, writable=False, name=f"{name}.{number}")
         at = Paddr(at + chip.size)
+    init_mtdchar(kernel)
     mtd = cfi_probe(MapInfo(kernel, name, phys, phys, list(devices)))
     if parts:
         add_mtd_partitions(mtd, parts)
