@@ -10,14 +10,12 @@ import stat
 import numpy as np
 
 from xiplab.linux.fs.ext2.ext2_fs import (
-    EXT2_APPEND_FL,
     EXT2_BAD_INO,
     EXT2_BOOT_LOADER_INO,
     EXT2_BTREE_FL,
     EXT2_FEATURE_COMPAT_DIR_INDEX,
     EXT2_FEATURE_COMPAT_RESIZE_INO,
     EXT2_FEATURE_RO_COMPAT_LARGE_FILE,
-    EXT2_IMMUTABLE_FL,
     EXT2_N_BLOCKS,
     EXT2_RESIZE_INO,
     EXT2_ROOT_INO,
@@ -32,7 +30,8 @@ from xiplab.units import GiB
 EXT3_JOURNAL_INO = 8
 FILE_FORMATS = [stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO,
                 stat.S_IFSOCK]
-DEVICE_WORDS = 4
+EXT4_ENCRYPT_FL, EXT4_EXTENTS_FL, EXT4_INLINE_DATA_FL = 0x800, 0x80000, 0x10000000
+NOT_EXT2 = EXT4_ENCRYPT_FL | EXT4_EXTENTS_FL | EXT4_INLINE_DATA_FL
 
 
 def pass1(context: Context) -> None:
@@ -97,6 +96,7 @@ def check_fields(context: Context) -> None:
     for field in ("i_faddr", "l_i_frag", "l_i_fsize"):
         check(field, used & (inodes[field] != 0), "ext2 has no fragments")
     check("i_dir_acl", context.is_dir & (inodes["i_dir_acl"] != 0), "not zero in a directory")
+    check("i_flags", used & (inodes["i_flags"] & NOT_EXT2 != 0), "a flag that ext2 lacks")
     indexed = context.is_dir if features[0] & EXT2_FEATURE_COMPAT_DIR_INDEX else np.False_
     check("i_flags", used & (inodes["i_flags"] & EXT2_BTREE_FL != 0) & ~indexed, "no indexed directory")
     check("i_dir_acl", used & (sizes(context) >= 2 * GiB) & (file_format(context) == stat.S_IFREG)
@@ -104,14 +104,10 @@ def check_fields(context: Context) -> None:
 
 
 def check_special(context: Context) -> None:
-    """Devices, pipes and sockets have no bytes, and nothing in i_block but a device number."""
+    """Devices, pipes and sockets have no bytes."""
     special = context.in_use & np.isin(file_format(context), FILE_FORMATS[3:])
-    size, flags, i_block = (context.inodes[field] for field in ("i_size", "i_flags", "i_block"))
+    size = context.inodes["i_size"]
     context.report(1, special & (size != 0), an_inode, lambda ino: f"i_size {size[ino]} of a special file")
-    context.report(1, special & (flags & (EXT2_IMMUTABLE_FL | EXT2_APPEND_FL) != 0), an_inode,
-                   lambda ino: f"i_flags {flags[ino]:#x}: a special file is immutable")
-    context.report(1, special & i_block[:, DEVICE_WORDS:].any(axis=1), an_inode,
-                   lambda ino: "i_block of a special file holds more than a device number")
 
 
 def check_symlinks(context: Context) -> Ints:

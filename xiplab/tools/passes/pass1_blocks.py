@@ -53,8 +53,8 @@ def inside(context: Context, claims: Claims) -> Claims:
     good = fs.holds(claims.block)
     bad = claims[~good]
     context.report(1, np.arange(bad.owner.size), lambda row: an_inode(int(bad.owner[row])), lambda row: (
-        f"logical block {bad.logical[row]} leads to block {bad.block[row]}, the image has blocks "
-        f"{fs.first_data_block} to {fs.blocks_count - 1}"))
+        f"{'indirect' if bad.depth[row] else 'data'} block for logical block {bad.logical[row]} is "
+        f"{bad.block[row]}, the image has blocks {fs.first_data_block} to {fs.blocks_count - 1}"))
     return claims[good]
 
 

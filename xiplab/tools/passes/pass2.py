@@ -17,6 +17,7 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_FT_REG_FILE,
     EXT2_FT_SOCK,
     EXT2_FT_SYMLINK,
+    EXT2_FT_UNKNOWN,
     EXT2_ROOT_INO,
     ext2_dir_rec_len,
 )
@@ -147,10 +148,10 @@ def check_names(context: Context, entries: Entries) -> None:
 
 
 def check_types(context: Context, entries: Entries) -> None:
-    """file_type agrees with the inode's mode; without the feature filetype it is zero."""
+    """file_type agrees with the inode's mode, or is zero, which it always is without the feature."""
     mode = context.inodes["i_mode"][entries.ino].astype(np.int64)
     wanted = TYPE_BY_FORMAT[mode >> 12] if context.fs.filetype else np.zeros(mode.size, np.int64)
-    faults = entries.file_type != wanted
+    faults = (entries.file_type != wanted) & (entries.file_type != EXT2_FT_UNKNOWN)
     context.report(2, faults, lambda row: a_record(entries.directory[row], entries.offset[row]), lambda row: (
         f"file_type of {entries.name[row]!r} is {entries.file_type[row]}, its inode's is {wanted[row]}"))
 

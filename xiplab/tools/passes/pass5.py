@@ -39,7 +39,7 @@ def check_bitmap(context: Context, field: str, used: Bools, size: int,
     bits: Bools = np.unpackbits(fs.blocks[fs.desc[field]], axis=1, bitorder="little") != 0
     inside = bits[:, :size].reshape(-1)
     context.report(5, inside[:used.size] != used, what,
-                   lambda index: f"is {'used' if used[index] else 'free'}, and its bit says the opposite")
+                   lambda index: "used, but marked free" if used[index] else "free, but marked used")
     holed = np.any(~bits[:, size:], axis=1)
     holed[-1] |= np.any(~inside[used.size:])
     context.report(5, holed, a_group, lambda group: f"{field}: bits past the group's end are clear")
