@@ -199,7 +199,7 @@ class Process:
         return self._write_at(self._file(fd), data, offset)
 
     def _write_at(self, filp: File, data: Buffer, pos: int) -> int:
-        memory = as_bytes(data)
+        memory = data if isinstance(data, bytes) else as_bytes(data)
         write_bytes = filp.f_op.write_bytes
         if write_bytes is not None and filp.f_mode & FMODE_WRITE and len(memory) <= MAX_RW_COUNT and pos >= 0:
             return write_bytes(filp, memory, pos)

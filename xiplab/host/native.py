@@ -66,7 +66,7 @@ def extents(filp: File) -> list[Extent]:
     found: list[Extent] = []
     pgoff, end = 0, page_count(filp.f_inode.i_size)
     while pgoff < end:
-        for first, pfn, npages in mapping.a_ops.get_xip_runs(mapping, Pgoff(pgoff), end - pgoff):
+        for first, pfn, npages in mapping.a_ops.get_xip_runs(mapping, Pgoff(pgoff), end - pgoff, False):
             nbytes = npages << PAGE_SHIFT
             offset = None if pfn is None else memory.host_offset(pfn << PAGE_SHIFT, nbytes)
             found.append((first, offset, npages))

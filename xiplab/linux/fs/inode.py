@@ -86,9 +86,7 @@ def file_accessed(filp: File) -> None:
     if flags & (MS_NOATIME | MS_RDONLY) or inode.i_flags & S_NOATIME or filp.f_flags & O_NOATIME:
         return
     now = current_fs_time(inode.i_sb)
-    if flags & MS_RELATIME and not relatime_need_update(inode, now):
-        return
-    if inode.i_atime != now:
+    if inode.i_atime != now and (not flags & MS_RELATIME or relatime_need_update(inode, now)):
         inode.i_atime = now
         mark_inode_dirty(inode)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from xiplab.linux.include.mm import Page, VmAreaStruct
 from xiplab.trace import OperationsTable
@@ -64,6 +64,10 @@ class UserBuffer(Protocol):
         """Fill `dst`; returns how many bytes came."""
 
 
+XipRun: TypeAlias = tuple[Pgoff, Pfn | None, int]
+"""Pages in a row on frames in a row: first page, first frame (None for holes), how many."""
+
+
 @dataclass(eq=False, kw_only=True)
 class AddressSpaceOperations(OperationsTable):
     """How the pages of a file meet its storage.
@@ -74,9 +78,10 @@ class AddressSpaceOperations(OperationsTable):
     direct_IO(rw, filp, buf, count, pos) -> bytes moved past the page cache
     get_xip_mem(mapping, pgoff, create) -> (kmem, pfn): the page of storage behind page `pgoff`:
         its address in the kernel's 1:1 mapping and its page frame number. Raises NoData for a hole.
-    get_xip_runs(mapping, pgoff, npages) -> [(pgoff, pfn or None, n)]: the same, without create, for
-        many pages: frames in a row come as one run, holes as None. The model's own (one question
-        instead of n); whoever replaces get_xip_mem leaves it out. EOPNOTSUPP means: ask page by page.
+    get_xip_runs(mapping, pgoff, npages, create) -> [(pgoff, pfn or None, n)]: the same for many pages:
+        frames in a row come as one run, holes as None. With create blocks are allocated, perhaps for
+        the first pages only. The model's own (one question instead of n); whoever replaces
+        get_xip_mem leaves it out. EOPNOTSUPP means: ask page by page.
 
     Raises:
         OSError: EINVAL for a table with get_xip_mem and readpage or writepage: one of them would
@@ -90,7 +95,7 @@ class AddressSpaceOperations(OperationsTable):
     bmap: Callable[[AddressSpace, Block], Block] | None = None
     direct_IO: Callable[[int, File, UserBuffer, int, int], int] | None = None
     get_xip_mem: Callable[[AddressSpace, Pgoff, bool], tuple[int, Pfn]] | None = None
-    get_xip_runs: Callable[[AddressSpace, Pgoff, int], list[tuple[Pgoff, Pfn | None, int]]] | None = None
+    get_xip_runs: Callable[[AddressSpace, Pgoff, int, bool], list[XipRun]] | None = None
 
     def __post_init__(self) -> None:
         if self.get_xip_mem and (self.readpage or self.writepage):
@@ -177,7 +182,7 @@ class FileOperations(OperationsTable):
     splice_read: Callable[[File, int, int], bytes] | None = None
     splice_write: Callable[[File, bytes, int], int] | None = None
     read_bytes: Callable[[File, int, int], bytes] | None = None
-    write_bytes: Callable[[File, memoryview, int], int] | None = None
+    write_bytes: Callable[[File, bytes | memoryview, int], int] | None = None
 
 
 @dataclass(eq=False, kw_only=True)

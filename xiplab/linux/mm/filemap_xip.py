@@ -20,9 +20,11 @@ Kernel: v3.6 mm/filemap_xip.c
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xiplab.errors import SIGBUS, NoData, Signal, bug_on
+from xiplab.hw.memory import Storage
 from xiplab.linux.fs.inode import file_accessed, file_remove_suid, file_update_time, mark_inode_dirty
 from xiplab.linux.include.fs import MS_RDONLY, O_APPEND, AddressSpace, File, UserBuffer
 from xiplab.linux.include.kernel import Kernel
@@ -126,7 +128,7 @@ def _read_by_runs(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
     while pos < end:
         first = Pgoff(pos >> PAGE_SHIFT)
         try:
-            runs = mapping.a_ops.get_xip_runs(mapping, first, page_count(end) - first)
+            runs = mapping.a_ops.get_xip_runs(mapping, first, page_count(end) - first, False)
         except OSError:
             if pos > start:
                 break
@@ -163,6 +165,7 @@ class BlockPlaces:
     generation: int
     offsets: list[int]
     writable: bool
+    storage: Storage
 
 
 def block_places(mapping: AddressSpace) -> BlockPlaces | None:
@@ -178,7 +181,7 @@ def block_places(mapping: AddressSpace) -> BlockPlaces | None:
     writable = True
     try:
         while len(offsets) < npages:
-            runs = mapping.a_ops.get_xip_runs(mapping, Pgoff(len(offsets)), npages - len(offsets))
+            runs = mapping.a_ops.get_xip_runs(mapping, Pgoff(len(offsets)), npages - len(offsets), False)
             for _, pfn, n in runs:
                 if pfn is None:
                     offsets += [-1] * n
@@ -189,7 +192,7 @@ def block_places(mapping: AddressSpace) -> BlockPlaces | None:
                 writable = writable and where.writable
     except OSError:
         return None
-    mapping.xip_cache = places = BlockPlaces(mapping.generation, offsets, writable)
+    mapping.xip_cache = places = BlockPlaces(mapping.generation, offsets, writable, memory.storage)
     return places
 
 
@@ -204,13 +207,13 @@ def xip_read_bytes(filp: File, count: int, pos: int) -> bytes:
     inode = filp.f_inode
     if 0 < count <= PAGE_SIZE - offset and pos <= inode.i_size - count and not tp_copy.probes:
         mapping = filp.f_mapping
-        places = mapping.xip_cache
+        places: BlockPlaces | None = mapping.xip_cache
         if places is None or places.generation != mapping.generation:
             places = block_places(mapping)
         pgoff = pos >> PAGE_SHIFT
         if places is not None and pgoff < len(places.offsets) and (at := places.offsets[pgoff]) >= 0:
             file_accessed(filp)
-            return mapping.kernel.memory.storage.map[at + offset:at + offset + count]
+            return places.storage.map[at + offset:at + offset + count]
     assert filp.f_op.read is not None
     buf = FreshBytes()
     return buf.take(filp.f_op.read(filp, buf, count, pos))
@@ -338,10 +341,61 @@ def xip_file_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
         return 0
     file_remove_suid(filp)
     file_update_time(filp)
-    return _xip_file_write(filp, buf, count, pos)
+    if tp_copy.probes or filp.f_mapping.a_ops.get_xip_runs is None:
+        return _xip_file_write(filp, buf, count, pos)
+    return _write_by_runs(filp, buf, count, pos)
 
 
-def xip_write_bytes(filp: File, data: memoryview, pos: int) -> int:
+def _write_by_runs(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
+    """As _xip_file_write; only after a fault of the buffer more blocks may stay past the end."""
+    mapping = filp.f_mapping
+    memory = mapping.kernel.memory
+    start, end = pos, pos + count
+    error: OSError | None = None
+    try:
+        while pos < end:
+            first = Pgoff(pos >> PAGE_SHIFT)
+            for pgoff, pfn, npages in _runs_to_write(mapping, first, page_count(end) - first):
+                offset = pos - (pgoff << PAGE_SHIFT)
+                nbytes = min((npages << PAGE_SHIFT) - offset, end - pos)
+                came = buf.copy_from_user(memory.span((pfn << PAGE_SHIFT) + offset, nbytes, "store"))
+                pos += came
+                if came < nbytes:
+                    raise OSError(errno.EFAULT, f"{filp}: the user's buffer cannot be accessed")
+    except OSError as failure:
+        error = failure
+    if pos > start and pos > filp.f_inode.i_size:
+        filp.f_inode.i_size = pos
+        mark_inode_dirty(filp.f_inode)
+    if pos == start and error is not None:
+        raise error
+    return pos - start
+
+
+def _runs_to_write(mapping: AddressSpace, pgoff: Pgoff, npages: int) -> Iterator[tuple[Pgoff, Pfn, int]]:
+    """The frames of `npages` pages as runs; holes get blocks, run by run, when it is their turn."""
+    assert mapping.a_ops.get_xip_runs is not None
+    for first, pfn, n in mapping.a_ops.get_xip_runs(mapping, pgoff, npages, False):
+        if pfn is None:
+            yield from _allocated_runs(mapping, first, n)
+        else:
+            yield first, pfn, n
+
+
+def _allocated_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int) -> Iterator[tuple[Pgoff, Pfn, int]]:
+    """The same for a run of holes."""
+    assert mapping.a_ops.get_xip_runs is not None
+    end = pgoff + npages
+    while pgoff < end:
+        for first, pfn, n in mapping.a_ops.get_xip_runs(mapping, pgoff, end - pgoff, True):
+            assert pfn is not None
+            for page in range(first, first + n):
+                _xip_unmap(mapping, Pgoff(page))
+            yield first, pfn, n
+            pgoff = Pgoff(first + n)
+
+
+def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int:
     """What `write` does. An overwrite inside one page that was found before is one store; everything
     else goes through the table. The caller has checked mode, count and position.
 
@@ -355,7 +409,7 @@ def xip_write_bytes(filp: File, data: memoryview, pos: int) -> int:
             and not filp.f_flags & O_APPEND \
             and inode.i_sb.s_kernel.current.rlimit_fsize == RLIM_INFINITY:
         mapping = filp.f_mapping
-        places = mapping.xip_cache
+        places: BlockPlaces | None = mapping.xip_cache
         if places is None or places.generation != mapping.generation:
             places = block_places(mapping)
         pgoff = pos >> PAGE_SHIFT
@@ -363,7 +417,7 @@ def xip_write_bytes(filp: File, data: memoryview, pos: int) -> int:
                 and (at := places.offsets[pgoff]) >= 0:
             file_remove_suid(filp)
             file_update_time(filp)
-            mapping.kernel.memory.storage.memory[at + offset:at + offset + count] = data
+            places.storage.memory[at + offset:at + offset + count] = data
             return count
     assert filp.f_op.write is not None
     return filp.f_op.write(filp, HostBuffer(data), count, pos)

@@ -21,7 +21,13 @@ from xiplab.linux.mm.filemap import (
     generic_file_aio_write,
     generic_file_mmap,
 )
-from xiplab.linux.mm.filemap_xip import xip_file_mmap, xip_file_read, xip_file_write
+from xiplab.linux.mm.filemap_xip import (
+    xip_file_mmap,
+    xip_file_read,
+    xip_file_write,
+    xip_read_bytes,
+    xip_write_bytes,
+)
 
 
 def ext2_fsync(filp: File, datasync: bool) -> None:
@@ -49,7 +55,7 @@ ext2_file_operations = FileOperations(
     fsync=ext2_fsync)
 ext2_xip_file_operations = FileOperations(
     name="ext2_xip_file_operations", llseek=generic_file_llseek, read=xip_file_read, write=xip_file_write,
-    mmap=xip_file_mmap, fsync=ext2_fsync)
+    mmap=xip_file_mmap, fsync=ext2_fsync, read_bytes=xip_read_bytes, write_bytes=xip_write_bytes)
 ext2_dir_operations = FileOperations(
     name="ext2_dir_operations", llseek=generic_file_llseek, read=generic_read_dir,
     readdir=ext2_readdir, fsync=ext2_fsync)

@@ -16,11 +16,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
+import numpy as np
+
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access
 from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, ext2_msg
-from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_block
-from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock
+from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_block, ext2_get_blocks
+from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
 from xiplab.units import PAGE_SIZE, Pfn, Pgoff, block_to_sector, pfn_to_paddr
 
 
@@ -61,7 +63,7 @@ def ext2_clear_xip_target(inode: Inode, block: int, count: int = 1) -> None:
     memory = inode.i_sb.s_kernel.memory
     for kaddr, _, npages in _direct_access_runs(inode, block, count):
         nbytes = npages * PAGE_SIZE
-        memory.span(kaddr, nbytes, "store")[:] = bytes(nbytes)
+        np.asarray(memory.span(kaddr, nbytes, "store"))[:] = 0
 
 
 def ext2_get_xip_mem(mapping: AddressSpace, pgoff: Pgoff, create: bool) -> tuple[int, Pfn]:
@@ -76,9 +78,11 @@ def ext2_get_xip_mem(mapping: AddressSpace, pgoff: Pgoff, create: bool) -> tuple
     return _inode_direct_access(inode, _get_block(inode, pgoff, create))
 
 
-def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff,
-                      npages: int) -> list[tuple[Pgoff, Pfn | None, int]]:
+def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: bool) -> list[XipRun]:
     """The frames behind `npages` pages from `pgoff` on, as runs: (page, first frame or None, how many).
+
+    With `create`, `pgoff` is a hole, and gets blocks in a row with as many of the pages behind it as can
+    be had in one step.
 
     Kernel: none (get_xip_mem, asked for each page)
     Raises:
@@ -88,7 +92,9 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff,
     """
     inode = mapping.host
     assert inode is not None
-    runs: list[tuple[Pgoff, Pfn | None, int]] = []
+    if create:
+        _, npages, _ = ext2_get_blocks(inode, pgoff, npages, create)
+    runs: list[XipRun] = []
     try:
         for first, pfn, count in _frame_runs(inode, pgoff, npages):
             if runs and _continues(runs[-1], pfn):
@@ -101,7 +107,7 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff,
     return runs
 
 
-def _continues(run: tuple[Pgoff, Pfn | None, int], pfn: Pfn | None) -> bool:
+def _continues(run: XipRun, pfn: Pfn | None) -> bool:
     _, first, count = run
     return pfn is None if first is None else first + count == pfn
 
