@@ -92,7 +92,8 @@ class Process:
         return self.task
 
     def _file(self, fd: int) -> File:
-        return fs_open.fget(self._enter(), fd)
+        self.kernel.current = task = self.task
+        return fs_open.fget(task, fd)
 
     # files: open, close, duplicate
 

@@ -7,9 +7,9 @@
 No page cache, no writeback, nothing to reclaim. One page of memory is used all the same: the sparse
 page, full of zeros, which stands for the holes of every file that is only read.
 
-`xip_file_read` and `xip_file_write` ask for runs of frames and copy each run once; they fall back to
-`do_xip_mapping_read` and `_xip_file_write`, the kernel's page-by-page loops, when somebody records
-or when the address space has no get_xip_runs. Both ways give the same results.
+For more than a page `xip_file_read` and `xip_file_write` ask for runs of frames and copy each run
+once. `do_xip_mapping_read` and `_xip_file_write` are the kernel's page-by-page loops; they serve small
+requests, recordings, and address spaces without get_xip_runs. Both ways give the same results.
 
 Locks in Linux: i_mutex around a write; the global xip_sparse_mutex, with its sequence counter,
 around the sparse page. A read takes none, which is its race with truncate. Here one thread runs.
@@ -107,7 +107,7 @@ def xip_file_read(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
             ENODATA for a read of nothing over a hole. The access time is set all the same.
     """
     try:
-        if not count or tp_copy.probes or filp.f_mapping.a_ops.get_xip_runs is None:
+        if count <= PAGE_SIZE or tp_copy.probes or filp.f_mapping.a_ops.get_xip_runs is None:
             return do_xip_mapping_read(filp, buf, count, pos)
         return _read_by_runs(filp, buf, count, pos)
     except OSError as failure:
@@ -341,7 +341,7 @@ def xip_file_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
         return 0
     file_remove_suid(filp)
     file_update_time(filp)
-    if tp_copy.probes or filp.f_mapping.a_ops.get_xip_runs is None:
+    if count <= PAGE_SIZE or tp_copy.probes or filp.f_mapping.a_ops.get_xip_runs is None:
         return _xip_file_write(filp, buf, count, pos)
     return _write_by_runs(filp, buf, count, pos)
 

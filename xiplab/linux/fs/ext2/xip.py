@@ -93,7 +93,7 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: 
     inode = mapping.host
     assert inode is not None
     if create:
-        _, npages, _ = ext2_get_blocks(inode, pgoff, npages, create)
+        return _new_runs(inode, pgoff, npages)
     runs: list[XipRun] = []
     try:
         for first, pfn, count in _frame_runs(inode, pgoff, npages):
@@ -104,6 +104,15 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: 
     except OSError:
         if not runs:
             raise
+    return runs
+
+
+def _new_runs(inode: Inode, pgoff: int, npages: int) -> list[XipRun]:
+    block, count, _ = ext2_get_blocks(inode, pgoff, npages, True)
+    runs: list[XipRun] = []
+    for _, pfn, n in _direct_access_runs(inode, block, count):
+        runs.append((Pgoff(pgoff), pfn, n))
+        pgoff += n
     return runs
 
 
