@@ -70,8 +70,8 @@ def python(code: str) -> str:
 
 
 def test_import_xiplab_is_quick() -> None:
-    """Under 0.25 s, best of five, since other processes may be running."""
-    code = "import time; t = time.perf_counter(); import xiplab; print(time.perf_counter() - t)"
+    """Under 0.25 s of processor time, best of five: what else runs on the machine does not count."""
+    code = "import time; t = time.process_time(); import xiplab; print(time.process_time() - t)"
 
     assert min(float(python(code)) for _ in range(5)) < 0.25
 
