@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from xiplab.tools.debugfs import blocks
-from xiplab.tools.image import course_image
 
 from xiplab import MAP_SHARED, PROT_READ, ZVM, Guest, Mapping, Recording
 from xiplab.host import native
 from xiplab.linux.include.blkdev import GenDisk
 from xiplab.ondisk import Bytes
+from xiplab.tools.debugfs import blocks
+from xiplab.tools.image import course_image
 from xiplab.units import PAGE_SIZE
 
 GREETING = "/lib/greeting"

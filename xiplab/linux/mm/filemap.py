@@ -21,7 +21,17 @@ from collections import OrderedDict
 
 from xiplab.errors import SIGXFSZ, bug_on
 from xiplab.linux.fs.inode import file_accessed, file_remove_suid, file_update_time
-from xiplab.linux.include.fs import O_APPEND, O_DSYNC, O_LARGEFILE, AddressSpace, File, UserBuffer
+from xiplab.linux.include.fs import (
+    O_APPEND,
+    O_DSYNC,
+    O_LARGEFILE,
+    S_IFDIR,
+    S_IFLNK,
+    S_IFMT,
+    AddressSpace,
+    File,
+    UserBuffer,
+)
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Page, VmAreaStruct, VmFault, VmOperations
 from xiplab.linux.include.sched import RLIM_INFINITY
@@ -51,11 +61,17 @@ def add_to_page_cache(mapping: AddressSpace, index: int) -> Page:
         OSError: ENOMEM.
     """
     kernel = mapping.kernel
-    pfn = alloc_page(kernel, "page cache")
+    pfn = alloc_page(kernel, _kind_of(mapping))
     page = Page(pfn, kernel.memory.frame(pfn), mapping, Pgoff(index))
     mapping.pages[page.index] = page
     _lru(kernel)[page] = None
     return page
+
+
+def _kind_of(mapping: AddressSpace) -> str:
+    """What the frame is accounted as: copies of file data, or of directories and symbolic links."""
+    is_name = mapping.host is not None and mapping.host.i_mode & S_IFMT in (S_IFDIR, S_IFLNK)
+    return "directory cache" if is_name else "page cache"
 
 
 def isolate_lru_page(page: Page) -> None:

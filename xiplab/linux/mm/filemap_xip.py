@@ -343,7 +343,12 @@ def xip_file_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
     file_update_time(filp)
     if count <= PAGE_SIZE or tp_copy.probes or filp.f_mapping.a_ops.get_xip_runs is None:
         return _xip_file_write(filp, buf, count, pos)
-    return _write_by_runs(filp, buf, count, pos)
+    try:
+        return _write_by_runs(filp, buf, count, pos)
+    except OSError as failure:
+        if failure.errno != errno.EOPNOTSUPP:
+            raise
+        return _xip_file_write(filp, buf, count, pos)
 
 
 def _write_by_runs(filp: File, buf: UserBuffer, count: int, pos: int) -> int:

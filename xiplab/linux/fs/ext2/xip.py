@@ -108,12 +108,9 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: 
 
 
 def _new_runs(inode: Inode, pgoff: int, npages: int) -> list[XipRun]:
+    """Blocks for the hole at `pgoff` and, in a row, as many behind it as one step gives."""
     block, count, _ = ext2_get_blocks(inode, pgoff, npages, True)
-    runs: list[XipRun] = []
-    for _, pfn, n in _direct_access_runs(inode, block, count):
-        runs.append((Pgoff(pgoff), pfn, n))
-        pgoff += n
-    return runs
+    return list(_frames_of(inode, pgoff, block, count))
 
 
 def _continues(run: XipRun, pfn: Pfn | None) -> bool:
@@ -121,18 +118,22 @@ def _continues(run: XipRun, pfn: Pfn | None) -> bool:
     return pfn is None if first is None else first + count == pfn
 
 
-def _frame_runs(inode: Inode, pgoff: int, npages: int) -> Iterator[tuple[int, Pfn | None, int]]:
+def _frame_runs(inode: Inode, pgoff: int, npages: int) -> Iterator[XipRun]:
     for first, block, count in ext2_block_runs(inode, pgoff, npages):
-        if not block:
-            yield first, None, count
-            continue
-        done = 0
-        for kaddr, pfn, n in _direct_access_runs(inode, block, count):
-            if kaddr != pfn_to_paddr(pfn):
-                raise OSError(errno.EOPNOTSUPP, f"{inode}: block {block + done} is at {kaddr:#x}, but its "
-                                                f"frame is {pfn:#x}")
-            yield first + done, pfn, n
-            done += n
+        if block:
+            yield from _frames_of(inode, first, block, count)
+        else:
+            yield Pgoff(first), None, count
+
+
+def _frames_of(inode: Inode, pgoff: int, block: int, count: int) -> Iterator[XipRun]:
+    """The frames of `count` blocks in a row, which are the file's pages from `pgoff` on."""
+    for kaddr, pfn, n in _direct_access_runs(inode, block, count):
+        if kaddr != pfn_to_paddr(pfn):
+            raise OSError(errno.EOPNOTSUPP, f"{inode}: page {pgoff} is at {kaddr:#x}, but its frame is "
+                                            f"{pfn:#x}")
+        yield Pgoff(pgoff), pfn, n
+        pgoff += n
 
 
 def _direct_access_runs(inode: Inode, block: int, count: int) -> Iterator[tuple[int, Pfn, int]]:
