@@ -23,7 +23,7 @@ FIRST_FILE = 12
 def expand(mapping: AddressSpace, first: int, npages: int) -> list[int | None]:
     """The frame of each page as the runs say; they must follow each other, as long as possible."""
     frames: list[int | None] = []
-    runs = ext2_get_xip_runs(mapping, Pgoff(first), npages)
+    runs = ext2_get_xip_runs(mapping, Pgoff(first), npages, False)
     for pgoff, pfn, n in runs:
         assert pgoff == first + len(frames)
         frames += [None if pfn is None else pfn + i for i in range(n)]
@@ -86,7 +86,7 @@ def test_get_xip_runs_gives_the_pages_before_an_error_and_then_the_error() -> No
 
     assert len(expand(mapping, 0, 5)) == 3
     with pytest.raises(OSError, match="past the end") as caught:
-        ext2_get_xip_runs(mapping, Pgoff(3), 2)
+        ext2_get_xip_runs(mapping, Pgoff(3), 2, False)
     assert caught.value.errno == errno.ERANGE
 
 
@@ -96,7 +96,7 @@ def test_file_of_a_fresh_device_is_one_run() -> None:
     fd = mounted.guest.open("/mnt/f", O_CREAT | O_RDWR)
     mounted.guest.write(fd, b"x" * 12 * PAGE_SIZE)
 
-    assert len(ext2_get_xip_runs(mounted.mapping("/mnt/f"), Pgoff(0), 12)) == 1
+    assert len(ext2_get_xip_runs(mounted.mapping("/mnt/f"), Pgoff(0), 12, False)) == 1
 
 
 def test_address_of_get_xip_mem_is_the_files_own_byte() -> None:
