@@ -25,7 +25,7 @@ def operations(table: trace.OperationsTable) -> Operations:
 
 
 def is_recorded(operation: Callable[..., Any]) -> bool:
-    return "Recording._wrap" in getattr(operation, "__qualname__", "")
+    return isinstance(operation, trace.RecordedCall)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "xiplab").rglob("*.py"))
 
 FLOORS = {
-    "base": ("xiplab.units", "xiplab.errors", "xiplab.ondisk", "xiplab.trace"),
+    "base": ("xiplab.units", "xiplab.errors", "xiplab.ondisk", "xiplab.trace",
+             "xiplab.trace_views"),
     "hw": ("xiplab.hw",),
     "zvm": ("xiplab.zvm",),
     "linux/include": ("xiplab.linux.include",),

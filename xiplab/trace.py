@@ -4,6 +4,8 @@
         guest.pread(fd, 4096, 0)
     print(rec.text())                 # the calls, nested, with what they copied
     rec.bytes_copied                  # a counter
+    rec.picture()                     # the same, drawn; a notebook shows it for `rec`
+    Recording.from_data(rec.to_data())
 
 Between layers the callables of an operation table are wrapped while somebody records
 (`interpose`), so tracing that is off costs nothing. Inside a layer, where no table is passed,
@@ -13,13 +15,22 @@ Fields are ints and strings, so a recording can be saved and drawn.
 
 from __future__ import annotations
 
+import errno
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
 from weakref import WeakSet
 
-Value: TypeAlias = int | str | None
+import numpy as np
+
+from xiplab import trace_views
+from xiplab.trace_views import Event, Value
+
+LONGEST, FEW = 80, 4
+"""So many letters of an argument are kept, so many items named."""
 
 
 class Tracepoint:
@@ -58,56 +69,129 @@ class OperationsTable:
     name: str
 
     def __post_init__(self) -> None:
+        """A table that is made while somebody records, perhaps out of another, is recorded too."""
+        for name, operation in operations(self).items():
+            setattr(self, name, original(operation))
         tables.add(self)
+        for recording in recordings:
+            recording.join(self)
 
     def __str__(self) -> str:
         return self.name
 
 
 tables: WeakSet[OperationsTable] = WeakSet()
+recordings: list[Recording] = []
+"""Those that are running and record every table."""
 
 
-@dataclass(slots=True)
-class Event:
-    """One call or one tracepoint. `depth` counts the recorded calls around it."""
-
-    name: str
-    depth: int
-    fields: dict[str, Value] = field(default_factory=dict)
-    result: Value = None
-    error: str = ""
-    is_call: bool = False
+def operations(ops: OperationsTable) -> dict[str, Callable[..., Any]]:
+    """The operations that the table has, by name."""
+    return {f.name: operation for f in fields(ops) if callable(operation := getattr(ops, f.name))}
 
 
 def describe(argument: object) -> Value:
-    """An argument as the plain value that a recording keeps."""
-    if argument is None or isinstance(argument, int | str):
-        return argument
-    if isinstance(argument, bytes | bytearray | memoryview):
-        return f"{len(argument)} bytes"
-    if isinstance(argument, tuple):
-        return ", ".join(str(describe(item)) for item in argument)
-    if type(argument).__str__ is object.__str__:
+    """An argument as the plain value that a recording keeps. Whatever it is, this does not fail."""
+    try:
+        return _describe(argument)
+    except Exception:  # an argument's own __str__ or __len__ must not change what is recorded
         return type(argument).__name__
-    return str(argument)
+
+
+def _describe(argument: object) -> Value:
+    if isinstance(argument, np.generic):
+        argument = argument.item()
+    if argument is None or isinstance(argument, bool):
+        return argument
+    if isinstance(argument, bytes | bytearray):
+        return f"{len(argument)} bytes"
+    if isinstance(argument, memoryview | np.ndarray):
+        return f"{argument.nbytes} bytes"
+    if isinstance(argument, str):
+        return shortened(str(argument))
+    if isinstance(argument, int):
+        return int(argument) if abs(argument) < 1 << 128 else f"a number of {argument.bit_length()} bits"
+    if isinstance(argument, tuple | list) and len(argument) <= FEW:
+        return shortened(", ".join(f"{_describe(item)}" for item in argument))
+    if isinstance(argument, tuple | list | dict | set):
+        return f"{len(argument)} items"
+    kind = type(argument)
+    is_plain = kind.__str__ is object.__str__ and kind.__module__ != "builtins"
+    return kind.__name__ if is_plain else shortened(str(argument))
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST - 1] + "…"
+
+
+def describe_failure(failure: BaseException) -> str:
+    """An error as a recording keeps it: "EINVAL: why", or the exception's name and message."""
+    name = type(failure).__name__
+    if isinstance(failure, OSError) and failure.errno is not None:
+        return f"{errno.errorcode.get(failure.errno, name)}: {describe(failure.strerror)}"
+    return f"{name}: {describe(failure)}"
 
 
 @contextmanager
 def interpose(ops: OperationsTable, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]
               ) -> Iterator[None]:
     """While the block runs, each operation of `ops` is what `wrap(name, operation)` returned."""
-    original = {f.name: getattr(ops, f.name) for f in fields(ops) if callable(getattr(ops, f.name))}
-    for name, operation in original.items():
+    before = operations(ops)
+    for name, operation in before.items():
         setattr(ops, name, wrap(f"{ops.name}.{name}", operation))
     try:
         yield
     finally:
-        for name, operation in original.items():
+        for name, operation in before.items():
             setattr(ops, name, operation)
 
 
+class RecordedCall:
+    """What stands in a table for one of its operations while a recording runs."""
+
+    __slots__ = ("name", "operation", "parameters", "recording")
+
+    def __init__(self, recording: Recording, name: str, operation: Callable[..., Any]) -> None:
+        self.recording = recording
+        self.name = name
+        self.operation = operation
+        self.parameters = parameters_of(original(operation))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        names = self.parameters
+        described = {names[i] if i < len(names) else f"arg{i}": describe(argument)
+                     for i, argument in enumerate(args)}
+        described.update((name, describe(argument)) for name, argument in kwargs.items())
+        event = self.recording.enter(self.name, described)
+        try:
+            result = self.operation(*args, **kwargs)
+            event.result = describe(result)
+            return result
+        except BaseException as failure:
+            event.error = describe_failure(failure)
+            raise
+        finally:
+            self.recording.leave()
+
+
+def original(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation itself, not what recordings put around it."""
+    while isinstance(operation, RecordedCall):
+        operation = operation.operation
+    return operation
+
+
+def parameters_of(operation: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the parameters that a caller gives in order."""
+    code = getattr(operation, "__code__", None)
+    if code is None:
+        return ()
+    names: tuple[str, ...] = code.co_varnames[:code.co_argcount]
+    return names[1:] if hasattr(operation, "__self__") else names
+
+
 class Recording:
-    """What happened while the `with` block ran.
+    """What happened while the `with` block ran. Recordings that overlap end in reverse order.
 
     Attributes:
         events: calls and tracepoints in order; nesting is in `depth`.
@@ -121,38 +205,38 @@ class Recording:
 
     def __enter__(self) -> Recording:
         for ops in list(tables) if self._ops is None else self._ops:
-            self._stack.enter_context(interpose(ops, self._wrap))
+            self.join(ops)
         for tracepoint in tracepoints.values():
             tracepoint.probes.append(self._probe)
             self._stack.callback(tracepoint.probes.remove, self._probe)
+        if self._ops is None:
+            recordings.append(self)
+            self._stack.callback(recordings.remove, self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
 
+    def __repr__(self) -> str:
+        return f"<Recording: {trace_views.summary(self.events)}>"
+
+    def join(self, ops: OperationsTable) -> None:
+        """Record the calls of this table too, until the block ends."""
+        self._stack.enter_context(interpose(ops, partial(RecordedCall, self)))
+
+    def enter(self, name: str, described: dict[str, Value]) -> Event:
+        """A call begins; what follows until leave() is inside it."""
+        event = Event(name, self._depth, described, is_call=True)
+        self.events.append(event)
+        self._depth += 1
+        return event
+
+    def leave(self) -> None:
+        self._depth -= 1
+
     def _probe(self, name: str, values: dict[str, Value]) -> None:
-        self.events.append(Event(name, self._depth, values))
-
-    def _wrap(self, name: str, operation: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = operation.__code__.co_varnames if hasattr(operation, "__code__") else ()
-
-        def recorded(*args: Any) -> Any:
-            named = {parameters[i] if i < len(parameters) else f"arg{i}": describe(argument)
-                     for i, argument in enumerate(args)}
-            event = Event(name, self._depth, named, is_call=True)
-            self.events.append(event)
-            self._depth += 1
-            try:
-                result = operation(*args)
-                event.result = describe(result)
-                return result
-            except Exception as failure:
-                event.error = str(failure)
-                raise
-            finally:
-                self._depth -= 1
-
-        return recorded
+        described = {field: describe(value) for field, value in values.items()}
+        self.events.append(Event(name, self._depth, described))
 
     def count(self, name: str) -> int:
         """How often `name` (a tracepoint, or "table.operation") occurred."""
@@ -160,7 +244,7 @@ class Recording:
 
     def total(self, name: str, of: str) -> int:
         """The sum of the field `of` over all events called `name`."""
-        return sum(int(event.fields[of] or 0) for event in self.events if event.name == name)
+        return sum(trace_views.amount(event, of) for event in self.events if event.name == name)
 
     @property
     def copies(self) -> int:
@@ -171,8 +255,23 @@ class Recording:
         return self.total("copy", "nbytes")
 
     @property
+    def bytes_by_what(self) -> Counter[str]:
+        """Bytes copied, by where from and to."""
+        return trace_views.by_kind(self.events, "copy", "what", of="nbytes")
+
+    @property
     def faults(self) -> int:
         return self.count("fault")
+
+    @property
+    def faults_by_how(self) -> Counter[str]:
+        """Page faults, by how they were resolved."""
+        return trace_views.by_kind(self.events, "fault", "how")
+
+    @property
+    def frames_by_kind(self) -> Counter[str]:
+        """Frames taken less frames given back, by what they are used for."""
+        return trace_views.by_kind(self.events, "frame", "kind", of="change")
 
     def calls(self) -> list[str]:
         """The names of the recorded calls, in order."""
@@ -180,18 +279,21 @@ class Recording:
 
     def to_data(self) -> list[dict[str, Any]]:
         """The recording as plain data (JSON)."""
-        return [{"name": e.name, "depth": e.depth, "fields": dict(e.fields), "result": e.result,
-                 "error": e.error, "is_call": e.is_call} for e in self.events]
+        return trace_views.to_data(self.events)
+
+    @classmethod
+    def from_data(cls, data: Iterable[dict[str, Any]]) -> Recording:
+        """A recording out of plain data. Raises ValueError if the data is none."""
+        recording = cls()
+        recording.events = trace_views.from_data(data)
+        return recording
 
     def text(self) -> str:
-        """The recording as an indented call graph, one line an event."""
-        return "\n".join(_line(event) for event in self.events)
+        """The recording as an indented call graph."""
+        return trace_views.text(self.events)
 
+    def picture(self) -> str:
+        """The recording as a drawing: HTML."""
+        return trace_views.picture(self.events)
 
-def _line(event: Event) -> str:
-    values = ", ".join(f"{name}={value}" for name, value in event.fields.items())
-    indent = "  " * event.depth
-    if not event.is_call:
-        return f"{indent}* {event.name}: {values}"
-    outcome = f"  !! {event.error}" if event.error else f" -> {event.result}"
-    return f"{indent}{event.name}({values}){outcome}"
+    _repr_html_ = picture
