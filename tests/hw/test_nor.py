@@ -294,3 +294,10 @@ def test_wrong_geometry_raises_einval(size: int, block: int) -> None:
         NorChip(Storage(MiB), size, block)
 
     assert caught.value.errno == errno.EINVAL
+
+
+def test_image_larger_than_the_chip_raises_enospc(chip: NorChip) -> None:
+    with pytest.raises(OSError, match="fit") as caught:
+        chip.burn(4096, bytes(512 * KiB))
+
+    assert caught.value.errno == errno.ENOSPC

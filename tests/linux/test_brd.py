@@ -1,6 +1,7 @@
 """brd keeps its storage in pages of its own and hands them out for execute in place."""
 
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from xiplab.linux.fs.block_dev import bdev_direct_access, blkdev_get, blkdev_put
 from xiplab.linux.include.blkdev import BLKFLSBUF, BLKROGET, FMODE_READ, READ, WRITE, BlockDevice
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Zone
-from xiplab.linux.mm.highmem import alloc_highpage, highmem_init
+from xiplab.linux.mm.highmem import alloc_highpage, highmem_init, kmap, kunmap
 from xiplab.trace import Recording
 from xiplab.units import MiB, Paddr, Pfn, Sector
 
@@ -192,6 +193,52 @@ def test_q24_direct_access_hands_out_highmem(kernel: Kernel) -> None:
 
     assert pfn == 48
     assert kaddr == 0
+
+
+def highmem_disk(kernel: Kernel, *, unmap: bool) -> BlockDevice:
+    """ram0 in highmem, open, with a direct_access that gets its addresses from kmap (four slots)."""
+    highmem_init(kernel, Zone(Pfn(48), Pfn(64), Pfn(48)), nslots=4)
+
+    def direct_access_by_kmap(bdev: BlockDevice, sector: Sector) -> tuple[int, Pfn]:
+        assert brd_fops.direct_access is not None
+        _, pfn = brd_fops.direct_access(bdev, sector)
+        address = kmap(kernel, pfn)
+        if unmap:
+            kunmap(kernel, pfn)
+        return address, pfn
+
+    fops = replace(brd_fops, direct_access=direct_access_by_kmap, direct_access_run=None)
+    brd_init(kernel, 1, 64, fops=fops, get_page=alloc_highpage)
+    bdev = bdget(kernel, "ram0")
+    blkdev_get(bdev, FMODE_READ)
+    return bdev
+
+
+def test_direct_access_by_kmap_empties_the_pool(kernel: Kernel) -> None:
+    """Nobody gives an address of direct_access back, so there is one for each slot and no more."""
+    bdev = highmem_disk(kernel, unmap=False)
+    for page in range(4):
+        bdev_direct_access(bdev, Sector(8 * page))
+
+    with pytest.raises(OSError, match="all 4 kmap slots") as caught:
+        bdev_direct_access(bdev, Sector(32))
+
+    assert caught.value.errno == errno.EDEADLK
+
+
+def test_direct_access_by_kmap_and_kunmap_breaks_its_promise(kernel: Kernel) -> None:
+    """The device is still open, so the address should be valid; it shows another page of the disk."""
+    bdev = highmem_disk(kernel, unmap=True)
+    for page in range(8):
+        transfer(WRITE, bdev, 8 * page, np.full(4096, page, np.uint8))
+    kaddr, _ = bdev_direct_access(bdev, Sector(0))
+    right_after = int(kernel.memory.view(kaddr, 1)[0])
+    for page in range(1, 5):
+        bdev_direct_access(bdev, Sector(8 * page))
+    kaddr.check()
+
+    assert right_after == 0
+    assert kernel.memory.view(kaddr, 1)[0] == 4
 
 
 def test_address_is_refused_after_release(kernel: Kernel, bdev: BlockDevice) -> None:

@@ -106,7 +106,7 @@ def test_disk_add_from_a_file_leaves_the_file_alone(kernel: Kernel, tmp_path: Pa
     assert image.read_bytes() == b"x" * 1024
 
 
-@pytest.mark.parametrize("size", [0, 100, 513])
+@pytest.mark.parametrize("size", [-512, 0, 100, 513])
 def test_disk_add_partial_sector_raises_einval(kernel: Kernel, size: int) -> None:
     with pytest.raises(OSError, match="whole number of sectors") as caught:
         disk_add(kernel, "sda", size)

@@ -91,6 +91,19 @@ def test_probe_without_a_chip_raises_enodev(kernel: Kernel) -> None:
     assert caught.value.errno == errno.ENODEV
 
 
+def test_probe_of_unlike_chips_or_over_storage_attaches_nothing(kernel: Kernel) -> None:
+    small, large = NorChip(kernel.memory.storage, 128 * KiB), NorChip(kernel.memory.storage, 256 * KiB)
+    ranges = list(kernel.memory.ranges)
+
+    with pytest.raises(OSError, match="one size") as unlike:
+        physmap_flash_probe(kernel, "flash", FLASH, [small, large])
+    with pytest.raises(OSError, match="overlaps RAM") as over:
+        physmap_flash_probe(kernel, "flash", Paddr(0x20000), [small])
+
+    assert (unlike.value.errno, over.value.errno) == (errno.EINVAL, errno.EBUSY)
+    assert kernel.memory.ranges == ranges
+
+
 def test_write_reads_back_across_chips_at_odd_offsets(mtd: MtdInfo) -> None:
     data = bytes(range(1, 256)) * 9
     write(mtd, 256 * KiB - 1001, data)

@@ -170,7 +170,9 @@ class NorChip:
                 | (0 if self.running else self._errors))
 
     def burn(self, address: int, image: bytes) -> None:
-        """Put `image` into the cells, as before the chip is soldered in."""
+        """Put `image` into the cells, as before the chip is soldered in. Raises: OSError ENOSPC."""
+        if not 0 <= address <= self.size - len(image):
+            raise OSError(errno.ENOSPC, f"flash: {len(image)} bytes at {address:#x} ({self.size} fit)")
         self.cells[address:address + len(image)] = np.frombuffer(image, np.uint8)
         self._shown = ("", 0)
         self._show()

@@ -81,7 +81,7 @@ def disk_make_request(queue: RequestQueue, bio: Bio) -> None:
 def platter_of(image: bytes | Path | int) -> Bytes:
     """A medium of `image` bytes of zeros, or with the contents of `image` (a file is not changed)."""
     if isinstance(image, int):
-        return np.zeros(image, np.uint8)
+        return np.zeros(max(image, 0), np.uint8)
     if isinstance(image, Path):
         return np.fromfile(image, np.uint8)
     return np.frombuffer(bytearray(image), np.uint8)

@@ -7,6 +7,7 @@ write it. The kernel's address is the physical one; Linux uses ioremap.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 from xiplab.hw.nor import NorChip
@@ -19,17 +20,27 @@ from xiplab.linux.include.mtd import MapInfo, MtdInfo, MtdPartition
 from xiplab.units import Paddr
 
 
+def _wire(kernel: Kernel, name: str, phys: Paddr, devices: Sequence[NorChip]) -> None:
+    """Let the chips answer from `phys` on, in a row. Kernel: none (the board)"""
+    if len({chip.size for chip in devices}) != 1:
+        raise OSError(errno.EINVAL, f"{name}: needs chips, all of one size")
+    end = phys + len(devices) * devices[0].size - 1
+    if (taken := kernel.memory.overlapping(phys, end)) is not None:
+        raise OSError(errno.EBUSY, f"{name}: {phys:#x}-{end:#x} overlaps {taken.name}")
+    for number, chip in enumerate(devices):
+        at = Paddr(phys + number * chip.size)
+        kernel.memory.attach(at, chip.first, chip.npages, writable=False, name=f"{name}.{number}")
+
+
 def physmap_flash_probe(kernel: Kernel, name: str, phys: Paddr, devices: Sequence[NorChip],
                         parts: Sequence[MtdPartition] = ()) -> MtdInfo:
     """Find `devices`, in a row from `phys` on; they become mtd0, or their partitions do.
 
     Raises:
-        OSError: EBUSY if storage is there already; ENODEV if they are no CFI chips.
+        OSError: EINVAL no chips, of several sizes, or not at a page; EBUSY if storage is there already;
+            ENODEV if they are no CFI chips.
     """
-    at = phys
-    for number, chip in enumerate(devices):
-        kernel.memory.attach(at, chip.first, chip.npages, writable=False, name=f"{name}.{number}")
-        at = Paddr(at + chip.size)
+    _wire(kernel, name, phys, devices)
     init_mtdchar(kernel)
     mtd = cfi_probe(MapInfo(kernel, name, phys, phys, list(devices)))
     if parts:
