@@ -13,7 +13,7 @@ from xiplab.course.process import AnswerEnded, AnswerRaised, Limits, Worker
 from xiplab.course.worker import Record, decode, encode
 from xiplab.units import MiB
 
-SHORT = Limits(wall=2, cpu=1)
+SHORT = Limits(wall=3, cpu=1)
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def slow(source: str, said: str) -> object:
 
 
 @pytest.mark.parametrize(("source", "said"), [
-    slow("while True: pass", "more than 1 seconds of processor time"),
-    slow("import time\ntime.sleep(60)", "not done after 2 seconds"),
+    slow("while True: pass", "was stopped"),
+    slow("import time\ntime.sleep(60)", "not done after 3 seconds"),
     ("import os\nos._exit(0)", "ended its own process (exit code 0)"),
     ("import sys\nsys.exit(3)", "SystemExit: 3"),
     ("raise KeyboardInterrupt", "KeyboardInterrupt"),

@@ -74,6 +74,12 @@ class AnswerEnded(Exception):
     """The answer's process is gone, or had to be stopped; the text says why, for people."""
 
 
+def package_folders() -> list[str]:
+    """Where this process finds installed packages, and xiplab itself. The worker starts with none."""
+    installed = [folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")]
+    return [*installed, PACKAGE_FOLDER]
+
+
 def unchanged(command: list[str]) -> list[str]:
     """The command as it is: no sandbox around it."""
     return command
@@ -103,8 +109,7 @@ class Worker:
         self._output = bytearray()
         self._output_total = 0
         self._ended = ""
-        self._send({"limits": self.limits.as_resources(), "masked": masked or {},
-                    "path": [PACKAGE_FOLDER]})
+        self._send({"limits": self.limits.as_resources(), "masked": masked or {}, "path": package_folders()})
 
     def __enter__(self) -> Worker:
         return self
@@ -193,7 +198,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             return "it closed the judge's pipe and was stopped"
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
-            return f"it used more than {self.limits.cpu} seconds of processor time and was stopped"
+            return f"it used up its {self.limits.cpu} s of processor time and was stopped"
         if code < 0:
             return f"its process was ended by signal {-code} ({signal.Signals(-code).name})"
         return f"it ended its own process (exit code {code})"
