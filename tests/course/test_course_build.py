@@ -281,6 +281,14 @@ def test_widgets_are_numbered_in_order() -> None:
     assert "ab12" not in stable
 
 
+@pytest.mark.slow
+def test_large_file_is_not_written(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(course / "notebooks" / "07_topic.py", "x = 6 * 7", "x = 'long' * 100_000")
+
+    assert build.main(check=False, root=course) == 1
+    assert "07_topic.ipynb: larger than 300 KiB" in capsys.readouterr().err
+
+
 def test_large_widget_state_is_refused() -> None:
     notebook = nbformat.v4.new_notebook(metadata={"widgets": {build.WIDGET_STATE: {
         "state": {"a": {"bytes": "x" * (65 << 10)}}}}})

@@ -46,6 +46,7 @@ from xiplab.units import KiB
 REPOSITORY = Path(__file__).resolve().parents[2]
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 CELL_TIMEOUT = 60
+MAX_FILE = 300 * KiB
 MAX_WIDGET_STATE = 64 * KiB
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -246,7 +247,10 @@ def write(product: Product) -> None:
     """Make one file, running it first if it is to be run. Raises CellExecutionError, SourceError."""
     product.path.parent.mkdir(exist_ok=True)
     content = execute(product.content, product.path.parent) if product.executed else product.content
-    product.path.write_text(as_text(content), encoding="utf-8")
+    text = as_text(content)
+    if len(text.encode()) > MAX_FILE:
+        raise SourceError(f"{product.path.name}: larger than {MAX_FILE // KiB} KiB")
+    product.path.write_text(text, encoding="utf-8")
     print(f"built {product.path.parent.name}/{product.path.name}")
 
 
