@@ -255,6 +255,11 @@ def test_failing_cell_stops_the_build(course: Path, capsys: pytest.CaptureFixtur
     assert "name 'm' is not defined" in capsys.readouterr().err
 
 
+def test_repository_is_built() -> None:
+    """Exercises, solutions and notebooks are what their sources give: `xiplab build --check`."""
+    assert build.main(check=True) == 0
+
+
 def test_link_of_a_good_source_resolves(course: Path) -> None:
     edit(course / "solutions" / "07_topic.py", "Some text.", "[before](../notebooks/07_topic.py)")
     notebook = build.read_source(course / "solutions" / "07_topic.py")

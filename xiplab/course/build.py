@@ -213,7 +213,7 @@ def differences(product: Product) -> list[str]:
     if not product.path.exists():
         return [f"{product.path.name}: missing"]
     committed = product.path.read_text(encoding="utf-8")
-    stale = [f"{product.path.name}: not what its source gives"]
+    stale = [f"{product.path.name}: not what its source gives (xiplab build makes it)"]
     if not product.executed:
         return [] if committed == as_text(product.content) else stale
     notebook = nbformat.reads(committed, as_version=4)
