@@ -21,6 +21,7 @@ import pytest
 from xiplab import cli
 from xiplab.course import lab
 
+ROOT = Path(__file__).resolve().parent.parent
 PAGE = "notebooks/00_start.ipynb"
 
 
@@ -168,7 +169,7 @@ def test_help_lists_each_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
     listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
 
     assert stop.value.code == 0
-    assert listed == ["lab", "doctor"]
+    assert listed == ["lab", "check", "build", "doctor"]
 
 
 def test_doctor_finds_what_is_needed(
@@ -177,6 +178,31 @@ def test_doctor_finds_what_is_needed(
 
     assert cli.main(["doctor"]) == 0
     assert "MISSING" not in capsys.readouterr().out
+
+
+def test_check_of_an_unknown_question_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "77.7"]) == 1
+    assert "77.7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("file", "status"), [
+    ("exercises/00_start.ipynb", 1), ("exercises/00_start.py", 1), ("solutions/00_start.ipynb", 0)])
+def test_check_judges_a_file(file: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                             capsys: pytest.CaptureFixture[str]) -> None:
+    """The exercise as shipped is not solved, the solution is; the result is printed in words."""
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.main(["check", "00.2", str(ROOT / file)]) == status
+    assert "00.2" in capsys.readouterr().out
+
+
+def test_build_without_its_packages_says_which(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "jupytext", None)
+    monkeypatch.delitem(sys.modules, "xiplab.course.build", raising=False)
+
+    assert cli.main(["build", "--check"]) == 1
+    assert "jupytext" in capsys.readouterr().err
 
 
 # ---- the real server

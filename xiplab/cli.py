@@ -8,6 +8,7 @@ the standard library is imported at the top, so that `xiplab --help` answers at 
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,24 @@ def lab(arguments: argparse.Namespace) -> int:
     for line in copy_course(arguments.folder).lines():
         print(line)
     return serve(arguments.folder, arguments.port, arguments.browser)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    from xiplab.course.judge import check as judge
+
+    result = judge(arguments.question, arguments.file)
+    print(result)
+    return 0 if result.solved else 1
+
+
+def build(arguments: argparse.Namespace) -> int:
+    try:
+        from xiplab.course.build import main as build_course
+    except ModuleNotFoundError as missing:
+        raise OSError(errno.ENOENT, f"{missing.name}: the builder needs the packages of xiplab[test]"
+                      ) from missing
+
+    return build_course(arguments.check)
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -42,6 +61,16 @@ def parser() -> argparse.ArgumentParser:
                          help="only print the address")
     command.add_argument("--port", type=int, metavar="N", help="default: the first free one from 8888 on")
     command.set_defaults(run=lab)
+
+    command = commands.add_parser("check", help="judge the answer to one question")
+    command.add_argument("question", metavar="QUESTION", help='for example "00.2"')
+    command.add_argument("file", nargs="?", type=Path, metavar="FILE",
+                         help="a notebook or Python file (default: the exercise's, here or in exercises/)")
+    command.set_defaults(run=check)
+
+    command = commands.add_parser("build", help="make notebooks and exercises from their sources")
+    command.add_argument("--check", action="store_true", help="write nothing; fail if anything would change")
+    command.set_defaults(run=build)
 
     command = commands.add_parser("doctor", help="say what is missing here, and what works without it")
     command.set_defaults(run=doctor)
