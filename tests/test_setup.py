@@ -65,13 +65,15 @@ def test_jsonschema_is_the_fast_one() -> None:
 # ---- what `import xiplab` costs
 
 def python(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)},
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+    return subprocess.run([sys.executable, "-c", code], env=environment,
                           capture_output=True, text=True, check=True).stdout
 
 
 def test_import_xiplab_is_quick() -> None:
-    """Under 0.25 s of processor time, best of five: what else runs on the machine does not count."""
+    """Under 0.25 s of the processor, whatever else runs; the first one compiles and is not counted."""
     code = "import time; t = time.process_time(); import xiplab; print(time.process_time() - t)"
+    python(code)
 
     assert min(float(python(code)) for _ in range(5)) < 0.25
 
