@@ -5,6 +5,8 @@
     blocks(image, "/etc/motd")   block numbers in file order, 0 for a hole
     cat(image, "/etc/motd")      the bytes
     stats(image), group(image, 0)  fields of the superblock and of a group, with places and meanings
+    roles(image)                 what each block is (overlay.py)
+    overlay(image, block)        the fields that lie in a block, for pictures of its bytes
 
 A file is named by its path or by its inode number. Symbolic links are not followed. An image that is
 damaged where it is looked at raises OSError EUCLEAN. The names are those of the real debugfs.
@@ -32,6 +34,10 @@ from xiplab.tools.files import (
     is_fast_symlink,
 )
 from xiplab.tools.filsys import Filsys, Image
+from xiplab.tools.overlay import Piece, Role, meaning, overlay, roles
+
+__all__ = ["Dirent", "FieldOnDisk", "Piece", "Role", "blocks", "cat", "group", "indirect_blocks", "ls",
+           "meaning", "namei", "overlay", "roles", "stat", "stats"]
 
 
 @dataclass(frozen=True)

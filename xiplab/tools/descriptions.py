@@ -93,5 +93,11 @@ MEANINGS = {
     "h_blocks": "1",
     "h_hash": "hash of all attributes",
     "h_reserved": "unused",
+    "boot": "for a boot loader; ext2 leaves it alone",
+    "blocks": "one bit per block, the first number's bit first: 1 is used",
+    "inodes": "one bit per inode, the first number's bit first: 1 is used",
+    "past": "bits for nothing, always 1",
+    "data": "bytes of a file",
+    "free": "nobody's block; what was here before may still be here",
 }
-"""By the field's name; fields of different records have different names."""
+"""By the field's name, or the first word of it; different records have different names."""

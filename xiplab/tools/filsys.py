@@ -114,6 +114,11 @@ class Filsys:
         return np.ndarray((self.inodes_per_group,), Ext2Inode.dtype, self.mem, first * self.blocksize,
                           (self.inode_size,))
 
+    def inodes(self) -> NDArray[np.void]:
+        """Copies of all inodes by number; number 0 is zeros. Raises OSError: EINVAL as inode_table()."""
+        nothing = np.zeros(1, Ext2Inode.dtype)
+        return np.concatenate([nothing, *(self.inode_table(group) for group in range(self.groups))])
+
     def inode_offset(self, ino: int) -> int:
         """Byte of the image where inode `ino` starts. Raises OSError: EINVAL no such inode."""
         if not 1 <= ino <= self.inodes_count:

@@ -20,7 +20,6 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_RESIZE_INO,
     EXT2_ROOT_INO,
     EXT3_FEATURE_COMPAT_HAS_JOURNAL,
-    Ext2Inode,
 )
 from xiplab.tools.filsys import Bools, Ints
 from xiplab.tools.passes.context import Context, an_inode
@@ -46,8 +45,7 @@ def pass1(context: Context) -> None:
 def read_inodes(context: Context) -> None:
     """All inodes by number. One without links is free; those below first_ino are never free."""
     fs = context.fs
-    nothing = np.zeros(1, Ext2Inode.dtype)
-    context.inodes = np.concatenate([nothing, *(fs.inode_table(group) for group in range(fs.groups))])
+    context.inodes = fs.inodes()
     context.in_use = context.inodes["i_links_count"] > 0
     context.in_use[:fs.first_ino] = False
     context.in_use[EXT2_ROOT_INO] = True
