@@ -123,7 +123,9 @@ def test_value_that_is_no_plain_data_is_refused(expression: str) -> None:
 
 @pytest.mark.parametrize("forged", [
     'b\'{"n": 2, "value": 7}\\n\' * 3', "b'not json\\n'", "b'[' * 100000 + b'\\n'", "b'9' * 900000 + b'\\n'",
-    "b'x' * (2 << 20)", "b'{\"n\": 2, \"value\": {\"record\": 3}}\\n'", "b'null\\n'"])
+    "b'x' * (2 << 20)", "b'{\"n\": 2, \"value\": {\"record\": 3}}\\n'", "b'null\\n'",
+    "b'{\"n\": 2, \"error\": {\"type\": [], \"errno\": \"x\", \"text\": {}, \"trace\": 5}}\\n'",
+    "b'{\"n\": 2, \"error\": 7}\\n'"])
 def test_forged_reply_gives_no_value(forged: str) -> None:
     """The answer writes into every descriptor: the replies no longer fit, and the process is stopped."""
     source = (f"import os\nfor fd in range(3, 20):\n    try: os.write(fd, {forged})\n"

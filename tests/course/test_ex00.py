@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -299,3 +301,61 @@ def test_learners_files_hold_no_solution_and_no_hidden_check() -> None:
     assert len(solved) >= 5
     assert [line for line in solved for text in exercises if line in text] == []
     assert [line for line in secrets for text in exercises + package if line in text] == []
+
+
+# ---- submissions
+
+def deleted(cell: Any) -> list[Any]:
+    return []
+
+
+def copied(cell: Any) -> list[Any]:
+    return [cell, nbformat.v4.new_code_cell(cell.source, metadata=cell.metadata)]
+
+
+def stripped(cell: Any) -> list[Any]:
+    return [nbformat.v4.new_code_cell(cell.source)]
+
+
+def turned_to_text(cell: Any) -> list[Any]:
+    return [nbformat.v4.new_markdown_cell(cell.source, id=cell.id)]
+
+
+def edited(cell: Any) -> list[Any]:
+    return [nbformat.v4.new_code_cell("2.0", id=cell.id, metadata=cell.metadata)]
+
+
+@pytest.mark.parametrize(("answers", "checks"), [
+    (None, None), (None, deleted), (None, copied), (None, edited), (None, turned_to_text), (None, stripped),
+    (copied, None), (stripped, None), (stripped, stripped)], ids=str)
+def test_damaged_submission_gets_the_same_points(tmp_path: Path, answers: Any, checks: Any) -> None:
+    """Test cells, outputs and metadata of a submission are never read, so nothing in them counts."""
+    notebook = nbformat.read(SOLUTION, as_version=4)
+    cells: list[Any] = []
+    for cell in notebook.cells:
+        change = checks if cell.id.endswith("-check") else answers if cell.id.startswith("q00-") else None
+        cells += [cell] if change is None else change(cell)
+    notebook.cells = cells
+    nbformat.write(notebook, tmp_path / "00_start.ipynb")
+
+    for asked in (PREDICT, BUILD):
+        assert float(judge(asked, answer_in_file(asked, tmp_path / "00_start.ipynb"))) == asked.points
+
+
+@pytest.mark.parametrize("attack", [
+    "class Drop(ast.NodeTransformer):\n    def visit_Assert(self, node): return None\n"
+    "get_ipython().ast_transformers.append(Drop())",
+    "import xiplab.course.judge",
+    "import sys\nsys.modules['xiplab.course.judge'].judge = None",
+    "class Same(tuple):\n    def __eq__(self, other): return True\n"
+    "def direct_access(bdev, sector): return Same((1, 2))",
+    "def direct_access(bdev, sector): return float('nan'), float('inf')",
+    "import os\nos._exit(0)"])
+def test_attack_scores_zero_for_this_question_only(tmp_path: Path, attack: str) -> None:
+    notebook = nbformat.read(SOLUTION, as_version=4)
+    next(cell for cell in notebook.cells if cell.id == "q00-2").source = attack
+    path = tmp_path / "00_start.ipynb"
+    nbformat.write(notebook, path)
+
+    assert float(judge(BUILD, answer_in_file(BUILD, path))) == 0
+    assert float(judge(PREDICT, answer_in_file(PREDICT, path))) == PREDICT.points

@@ -70,6 +70,12 @@ class AnswerRaised(Exception):
         self.trace = trace
 
 
+def _raised(type: object, errno: object, text: object, trace: list[object]) -> AnswerRaised:
+    """The exception that a worker reported; the answer may have forged the report."""
+    return AnswerRaised(str(type), errno if isinstance(errno, int) else None, str(text),
+                        [str(line) for line in trace])
+
+
 class AnswerEnded(Exception):
     """The answer's process is gone, or had to be stopped; the text says why, for people."""
 
@@ -184,8 +190,7 @@ class Worker:
             if reply["n"] != self._requests:
                 raise ValueError("a reply to another request")
             if "error" in reply:
-                error = reply["error"]
-                raise AnswerRaised(error["type"], error["errno"], error["text"], error["trace"])
+                raise _raised(**reply["error"])
             return worker.decode(reply["value"])
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self._give_up("it wrote into the judge's pipe and was stopped")
