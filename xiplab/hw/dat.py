@@ -27,8 +27,8 @@ from xiplab.errors import (
     SEGMENT_TRANSLATION,
     ProgramInterruption,
 )
-from xiplab.hw.memory import AbsoluteStorage
-from xiplab.units import Paddr
+from xiplab.hw.memory import CHANGE, REFERENCE, AbsoluteStorage
+from xiplab.units import Paddr, paddr_to_pfn
 
 TABLE_TYPE_REGION3 = 0x04
 TABLE_LENGTH = 0x03
@@ -90,7 +90,7 @@ def page_table(memory: AbsoluteStorage, asce: int, vaddr: int) -> Paddr | int:
 
 
 def translate(memory: AbsoluteStorage, asce: int, vaddr: int, access: str) -> Paddr:
-    """The absolute address behind `vaddr` for a "load", "store" or "fetch".
+    """The absolute address behind `vaddr` for a "load", "store" or "fetch"; the frame's key notes it.
 
     Raises:
         ProgramInterruption: region-third, segment or page translation, or protection.
@@ -103,4 +103,6 @@ def translate(memory: AbsoluteStorage, asce: int, vaddr: int, access: str) -> Pa
         raise ProgramInterruption(PAGE_TRANSLATION, vaddr, access)
     if access == "store" and entry & PAGE_PROTECT:
         raise ProgramInterruption(PROTECTION, vaddr, access)
+    pfn = paddr_to_pfn(entry & PAGE_FRAME)
+    memory.keys[pfn] = memory.keys.get(pfn, 0) | (REFERENCE | CHANGE if access == "store" else REFERENCE)
     return Paddr((entry & PAGE_FRAME) + (vaddr & 0xFFF))

@@ -28,6 +28,11 @@ from xiplab.errors import ADDRESSING, PROTECTION, KernelBug, ProgramInterruption
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Paddr, Pfn
 
+REFERENCE = 0x04
+"""In a storage key: the frame was used since the bit was cleared."""
+CHANGE = 0x02
+"""In a storage key: something was stored into the frame."""
+
 DEFAULT_SIZE = 64 * GiB
 
 
@@ -124,11 +129,13 @@ class AbsoluteStorage:
     Attributes:
         storage: the frames themselves.
         ranges: sorted by address, never overlapping.
+        keys: the storage key of each frame that was used by translation: REFERENCE and CHANGE bits.
     """
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.ranges: list[StorageRange] = []
+        self.keys: dict[Pfn, int] = {}
 
     def attach(self, start: Paddr, first: int, npages: int, *, writable: bool, name: str) -> None:
         """Let `npages` pages from `start` lie on the host frames from `first`.
@@ -189,6 +196,15 @@ class AbsoluteStorage:
             raise ProgramInterruption(PROTECTION, paddr, access, f"{r.name} is read-only")
         offset = (r.first << PAGE_SHIFT) + paddr - r.start
         return self.storage.memory[offset:offset + nbytes]
+
+    def reset_reference_bit(self, pfn: Pfn) -> int:
+        """Clear the REFERENCE bit of the frame's key; returns what the two bits were.
+
+        It is the instruction RRBE. Whoever keeps translations drops them, or the next access is missed.
+        """
+        key = self.keys.get(pfn, 0)
+        self.keys[pfn] = key & ~REFERENCE
+        return key
 
     def frame(self, pfn: Pfn) -> Bytes:
         """The page frame `pfn`, shape (4096,)."""

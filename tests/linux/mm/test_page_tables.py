@@ -8,6 +8,7 @@ import pytest
 from xiplab import MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED, O_CREAT, O_RDWR, PROT_READ, PROT_WRITE, ZVM, Guest
 from xiplab.errors import PAGE_TRANSLATION, PROTECTION, SIGBUS, SIGSEGV, ProgramInterruption, Signal
 from xiplab.hw import dat
+from xiplab.hw.memory import CHANGE, REFERENCE
 from xiplab.linux.arch.s390 import uaccess
 from xiplab.linux.mm.mmap import do_munmap, find_vma
 from xiplab.units import PAGE_SIZE
@@ -53,6 +54,21 @@ def test_translate_store_to_protected_page_is_a_protection_exception(guest: Gues
         dat.translate(guest.kernel.memory, memory.mm.asce, memory.vaddr, "store")
 
     assert caught.value.code == PROTECTION
+
+
+def test_storage_key_notes_use_and_change(guest: Guest) -> None:
+    """The machine's own record, frame by frame: s390 has no such bits in its page tables."""
+    fd = make_file(guest, b"text")
+    memory = guest.mmap(fd, 4, PROT_READ | PROT_WRITE, MAP_SHARED)
+    assert memory[0] == ord("t")
+    pfn = memory.pfn()
+    assert pfn is not None
+    assert guest.kernel.memory.keys[pfn] == REFERENCE
+
+    memory[0] = ord("n")
+
+    assert guest.kernel.memory.reset_reference_bit(pfn) == REFERENCE | CHANGE
+    assert guest.kernel.memory.keys[pfn] == CHANGE
 
 
 def test_access_outside_every_area_is_sigsegv(guest: Guest) -> None:
