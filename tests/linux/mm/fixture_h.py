@@ -31,6 +31,10 @@ class XipFixture:
     def segment(self) -> Bytes:
         return self.vm.segments["RWSEG"].mem
 
+    def segment_frame(self, pfn: int) -> Bytes:
+        """One frame of the segment, by the guest's number."""
+        return self.guest.kernel.memory.frame(pfn)  # type: ignore[arg-type]
+
     def blocks(self) -> int:
         """Data blocks of H (4 KiB each, no indirect block in use)."""
         return self.filp.f_inode.i_blocks // 8
