@@ -187,6 +187,7 @@ def test_mke2fs_too_many_files_raises_enospc() -> None:
     {"blocksize": 512}, {"blocksize": 8192}, {"size": 0}, {"size": 16 * KiB}, {"revision": 2},
     {"revision": 0, "features": ("filetype",)}, {"revision": 0, "inode_size": 256}, {"inode_size": 100},
     {"features": ("journal",)}, {"blocks_per_group": 300000}, {"blocks_per_group": 260},
+    {"size": 400 * MiB, "blocksize": 1024, "blocks_per_group": 256, "inodes": 1624 * 1600}, {"inodes": 10**6},
     {"label": "seventeen bytes !"}, {"reserved_percent": 51}, {"tree": {"a/b": ""}}, {"tree": {"..": ""}},
 ], ids=str)
 def test_mke2fs_argument_out_of_range_raises_einval(options: dict[str, object]) -> None:

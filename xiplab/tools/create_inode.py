@@ -3,6 +3,8 @@
 Only mke2fs calls this. In order: every node gets its inode number, chosen blocks are set aside, and
 then each node is written: its content first, block by block, and its inode last. A block of zeros in
 a file is not stored: it becomes a hole, as with the real `mke2fs -d`.
+
+Kernel: none; e2fsprogs misc/create_inode.c
 """
 
 from __future__ import annotations

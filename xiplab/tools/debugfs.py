@@ -10,6 +10,8 @@
 
 A file is named by its path or by its inode number. Symbolic links are not followed. An image that is
 damaged where it is looked at raises OSError EUCLEAN. The names are those of the real debugfs.
+
+Kernel: none; e2fsprogs debugfs/
 """
 
 from __future__ import annotations

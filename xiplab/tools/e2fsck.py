@@ -12,9 +12,11 @@
 A pass looks at whole tables at once, so that an image of any content is judged in time and memory
 that grow with its size alone. What a pass learns for the next ones lies in a `Context`.
 
-Differs from the real e2fsck: extended attributes are checked by the head of their block, hash trees
-of directories and journals not at all, copies of the superblock neither; journals and whatever else
-ext2 does not have is refused by pass 0.
+Kernel: none; e2fsprogs e2fsck/
+Differs: extended attributes are checked by the head of their block; hash trees of directories, journals
+and the copies of the superblock not at all. Features of ext4 are refused by pass 0. The real one goes on
+with a copy where group descriptors are bad, and silently corrects the superblock's sums of free blocks
+and inodes, which the kernel writes at unmount only: here both are problems.
 """
 
 from xiplab.tools.filsys import Filsys, Image, as_array, superblock_faults

@@ -7,6 +7,8 @@
 
 In order: the numbers of the superblock, the places of each group's metadata, the files
 (create_inode.py), and last the bitmaps and counts that sum it all up.
+
+Kernel: none; e2fsprogs misc/mke2fs.c and lib/ext2fs/initialize.c
 """
 
 from __future__ import annotations
@@ -125,11 +127,12 @@ def set_geometry(sb: Ext2SuperBlock, size: int, blocks_per_group: int, inodes: i
         groups = group_count(sb)
         set_inodes(sb, groups, inodes)
         last = (sb.s_blocks_count - sb.s_first_data_block - 1) % blocks_per_group + 1
-        needed = overhead(sb, groups)
+        needed = overhead(sb, groups - 1, groups)
         if groups > 1 and last < needed + USEFUL_GROUP_BLOCKS:
             sb.s_blocks_count -= last
-        elif last < needed + 2:
-            raise OSError(errno.EINVAL, f"mke2fs: {size} bytes are too small for ext2")
+        elif last < needed + 2 or blocks_per_group < overhead(sb, 0, groups) + 2:
+            raise OSError(errno.EINVAL, f"mke2fs: {size} bytes, {blocks_per_group} blocks per group: no room "
+                                        f"for {sb.s_inodes_count} inodes and two directories")
         else:
             return
 
@@ -143,13 +146,13 @@ def set_inodes(sb: Ext2SuperBlock, groups: int, inodes: int) -> None:
     sb.s_inodes_count = sb.s_inodes_per_group * groups
 
 
-def overhead(sb: Ext2SuperBlock, groups: int) -> int:
-    """Blocks of metadata in the last group."""
+def overhead(sb: Ext2SuperBlock, group: int, groups: int) -> int:
+    """Blocks of metadata in one of `groups` groups."""
     blocksize = BLOCK_SIZE << sb.s_log_block_size
     sparse = bool(sb.s_feature_ro_compat & EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER)
     inode_bytes = sb.s_inodes_per_group * (sb.s_inode_size or EXT2_GOOD_OLD_INODE_SIZE)
     copies = 1 - -groups * Ext2GroupDesc.dtype.itemsize // blocksize
-    return 2 - -inode_bytes // blocksize + ext2_group_has_super(groups - 1, sparse) * copies
+    return 2 - -inode_bytes // blocksize + ext2_group_has_super(group, sparse) * copies
 
 
 def set_names(sb: Ext2SuperBlock, label: str, uuid: uuids.UUID, now: int, reserved_percent: int) -> None:
