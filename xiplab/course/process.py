@@ -70,10 +70,11 @@ class AnswerRaised(Exception):
         self.trace = trace
 
 
-def _raised(type: object, errno: object, text: object, trace: list[object]) -> AnswerRaised:
+def _raised(report: dict[str, Any]) -> AnswerRaised:
     """The exception that a worker reported; the answer may have forged the report."""
-    return AnswerRaised(str(type), errno if isinstance(errno, int) else None, str(text),
-                        [str(line) for line in trace])
+    errno = report["errno"] if isinstance(report["errno"], int) else None
+    return AnswerRaised(str(report["type"]), errno, str(report["text"]),
+                        [str(line) for line in report["trace"]])
 
 
 class AnswerEnded(Exception):
@@ -190,7 +191,7 @@ class Worker:
             if reply["n"] != self._requests:
                 raise ValueError("a reply to another request")
             if "error" in reply:
-                raise _raised(**reply["error"])
+                raise _raised(reply["error"])
             return worker.decode(reply["value"])
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self._give_up("it wrote into the judge's pipe and was stopped")
