@@ -85,6 +85,16 @@ def note_attempt(asked: Question, result: Result, source: str) -> tuple[str, ...
     return ()
 
 
+def note_prediction(id: str, choice: str) -> None:
+    """Add what was predicted in a notebook."""
+    path = find()
+    if path is not None:
+        data = load(path)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        data.setdefault("predictions", {}).setdefault(id, []).append({"when": now, "choice": choice})
+        _save(path, data)
+
+
 def open_hints(asked: Question, upto: int) -> int:
     """Note that the hints up to number `upto` were opened; returns how many are open now."""
     path = find()
