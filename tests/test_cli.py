@@ -139,6 +139,10 @@ def test_lab_into_a_file_is_a_sentence_not_a_traceback(
     assert "my course" in capsys.readouterr().err
 
 
+def test_the_first_page_is_shipped() -> None:
+    assert lab.FIRST_PAGE in lab.shipped()
+
+
 def test_solutions_are_not_shipped_to_learners() -> None:
     assert [name for name in lab.shipped() if "solution" in name] == []
 

@@ -1,6 +1,7 @@
 """Storage is real memory: frames are views, and ranges of two guests can lie on the same frames."""
 
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -75,3 +76,13 @@ def test_storage_without_room_raises_enomem(storage: Storage) -> None:
         storage.allocate(16 * MiB // 4096 + 1)
 
     assert caught.value.errno == errno.ENOMEM
+
+
+def test_storage_that_nobody_holds_gives_its_descriptor_back() -> None:
+    """A notebook that is run again and again makes many machines; a process may hold few files."""
+    storage = Storage(16 * MiB)
+    fd = storage.fd
+    del storage
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)

@@ -190,6 +190,7 @@ def test_wheel_carries_the_course_and_not_the_solutions(tmp_path: Path) -> None:
     here = [path.relative_to(ROOT).as_posix() for part in ("notebooks", "exercises")
             for path in (ROOT / part).rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
 
+    assert here != []
     assert sorted(here) == sorted(name for name in shipped if name.endswith(".ipynb"))
     assert [name for name in wheel.namelist() if "solutions/" in name] == []
 

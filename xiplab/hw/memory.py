@@ -19,6 +19,7 @@ import errno
 import mmap
 import os
 import tempfile
+import weakref
 from bisect import bisect_right, insort
 from dataclasses import dataclass
 
@@ -51,7 +52,8 @@ class Storage:
     """All frames of the machine, sparse: a frame takes host memory when it is first written.
 
     Attributes:
-        fd: descriptor of the memory; another process that maps it sees the same frames.
+        fd: descriptor of the memory, closed with this object; another process that maps it sees
+            the same frames.
         map: the host's mapping of it; its slices copy.
         memory: memoryview of all frames; its slices do not copy.
         array: uint8 view of all frames. readonly: the same, refusing stores.
@@ -60,6 +62,7 @@ class Storage:
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         self.fd = _shareable_file(size)
+        weakref.finalize(self, os.close, self.fd)
         self.map = mmap.mmap(self.fd, size)
         self.memory = memoryview(self.map)
         self.array: Bytes = np.frombuffer(self.map, np.uint8)
