@@ -246,6 +246,16 @@ def test_reloaded_page_shows_the_same_state(lab: Lab, start: Any) -> None:
     assert shown(start, 2)["LINUX1"] == 0x2B
 
 
+def test_second_tab_moves_with_the_first(lab: Lab, start: Any, new_page: Callable[..., Any]) -> None:
+    second = new_page()
+    lab.open(second, "start.ipynb")
+    second.wait_for_selector(".xip[data-seq]")
+    lab.ask(start, "experiment.store(3, 0x2b)")
+    second.wait_for_selector(".xip td.xip-stale[data-offset='3']")
+
+    assert shown(second, 3) == shown(start, 3)
+
+
 def test_restarted_kernel_is_said_in_words(start: Any) -> None:
     start.evaluate("void jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     start.wait_for_timeout(3000)

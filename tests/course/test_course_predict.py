@@ -10,6 +10,7 @@ import pytest
 
 from xiplab.course import predict as module
 from xiplab.course import progress
+from xiplab.course.catalogue import MISCONCEPTIONS
 from xiplab.course.predict import predict, reveal
 from xiplab.course.predictions import PREDICTIONS
 
@@ -69,6 +70,12 @@ def test_predictions_are_kept_in_the_progress_file(tmp_path: Path) -> None:
     predict("00.store", "c")
 
     assert [entry["choice"] for entry in progress.load(path)["predictions"]["00.store"]] == ["a", "c"]
+
+
+def test_wrong_choices_are_misconceptions_of_the_catalogue() -> None:
+    for asked in PREDICTIONS.values():
+        for letter, option in asked.choices.items():
+            assert (option.misconception in MISCONCEPTIONS) == (letter != asked.right), option.text
 
 
 def test_texts_are_short() -> None:
