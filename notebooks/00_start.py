@@ -151,8 +151,7 @@ predict("00.cost", "skip")
 
 # %% cost-run
 answer = reveal("00.cost")
-for cost in experiment.counters():
-    print(f"{cost.guest}: page faults {cost.faults}, bytes copied {cost.copied}, cache frames {cost.frames}")
+print(*experiment.counters(), sep="\n")
 answer
 
 # %% cost-check

@@ -38,11 +38,10 @@ class Card:
         return "\n".join((self.title, *(f"  {line}" for line in lines)))
 
     def _repr_html_(self) -> str:
-        choices = "".join(f"<dt><strong>{letter}</strong></dt><dd>{escape(text)}</dd>"
-                          for letter, text in self.choices)
-        parts = [f"<strong>{escape(self.title)}</strong>", *map(escape, self.sentences)]
-        html = "".join(f"<p>{part}</p>" for part in parts) + (f"<dl>{choices}</dl>" if choices else "")
-        return html + (f"<p><em>{escape(self.last)}</em></p>" if self.last else "")
+        choices = "<br>".join(f"<strong>{letter}</strong>) {escape(text)}" for letter, text in self.choices)
+        parts = [f"<strong>{escape(self.title)}</strong>", *map(escape, self.sentences), choices,
+                 f"<em>{escape(self.last)}</em>" if self.last else ""]
+        return "".join(f"<p>{part}</p>" for part in parts if part)
 
 
 def _asked(id: str) -> Prediction:

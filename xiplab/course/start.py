@@ -70,6 +70,10 @@ class Counter:
     copied: int = 0
     frames: int = 0
 
+    def __str__(self) -> str:
+        return (f"{self.guest}: page faults {self.faults}, bytes copied {self.copied}, "
+                f"page-cache frames {self.frames}")
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
