@@ -1,26 +1,23 @@
-"""The bars of reading, writing and small files: xiplab on a resident segment beside system calls on tmpfs.
+"""The bars: xiplab on a resident segment beside system calls on tmpfs.
 
-    python benchmarks/bars.py [--rounds 5] [--only W2]
+    python -m benchmarks.bars [--rounds 5] [--only W2]
 
 Each workload is run by both sides in turn, `rounds` times; the table gives the medians and their ratio
-(below 1: faster than tmpfs), with the goal. Contents are compared once, outside the clock.
+(below 1: faster than tmpfs), with the goal. W7 and W8 have bars in time. "growth" is cost against size.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from xiplab import MAP_SHARED, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, PROT_READ, ZVM, GiB, Guest, MiB
-from xiplab.host import native
-from xiplab.tools.mke2fs import mke2fs
+from benchmarks import growth, images
+from benchmarks.sides import Side, Tmpfs, Xip
+from xiplab import O_CREAT, O_RDWR, O_TRUNC, O_WRONLY, MiB
 
 SIZE = 64 * MiB
 OPERATIONS = 20_000
@@ -29,50 +26,6 @@ FILES, DIRECTORIES = 2_000, 20
 Step = Callable[[], object]
 
 
-class Tmpfs:
-    """System calls on a folder in memory."""
-
-    def __init__(self) -> None:
-        memory = Path("/dev/shm")
-        self.root = tempfile.mkdtemp(dir=memory if memory.is_dir() else None) + "/"
-        self.open, self.close, self.pread, self.pwrite, self.write = (
-            os.open, os.close, os.pread, os.pwrite, os.write)
-        self.stat, self.listdir, self.unlink, self.mkdir, self.rmdir = (
-            os.stat, os.listdir, os.unlink, os.mkdir, os.rmdir)
-
-    def readinto(self, fd: int, buffer: bytearray, offset: int) -> int:
-        return os.preadv(fd, [buffer], offset)
-
-    def end(self) -> None:
-        shutil.rmtree(self.root)
-
-
-class Xip:
-    """A guest with a 4 KiB ext2 mounted in place from a segment whose memory is there already."""
-
-    def __init__(self) -> None:
-        vm = ZVM()
-        size = 512 * MiB
-        vm.segment("BENCH", size=size, type="SW", at=GiB)
-        vm.load("BENCH", mke2fs(size, inodes=32_768))
-        mem = vm.segments["BENCH"].mem
-        mem[::4096] |= 0
-        self.guest: Guest = vm.logon("LINUX1")
-        self.guest.echo("bench", "/sys/devices/dcssblk/add")
-        self.guest.mount("/dev/dcssblk0", "/mnt", "ext2", "xip")
-        self.root = "/mnt/"
-        guest = self.guest
-        self.open, self.close, self.pread, self.pwrite, self.write = (
-            guest.open, guest.close, guest.pread, guest.pwrite, guest.write)
-        self.stat, self.listdir, self.unlink, self.mkdir, self.rmdir = (
-            guest.stat, guest.listdir, guest.unlink, guest.mkdir, guest.rmdir)
-        self.readinto = guest.readinto
-
-    def end(self) -> None:
-        self.guest.logoff()
-
-
-Side = Tmpfs | Xip
 PIECE = random.Random(1).randbytes(MiB)
 OFFSETS = [random.Random(2).randrange(SIZE >> 12) << 12 for _ in range(OPERATIONS)]
 
@@ -246,39 +199,38 @@ def run(name: str, rounds: int) -> tuple[float, float]:
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
-def mapping() -> None:
-    """W8: a file of 256 MiB as one array through the host's MMU, and the model's mapping."""
-    side = Xip()
-    fd = side.open("/mnt/map", O_CREAT | O_RDWR)
-    for _ in range(256):
-        side.write(fd, PIECE)
-    filp = side.guest.task.files[fd]
-    assert filp is not None
-    start = time.perf_counter()
-    array = native.map_file(filp)
-    middle = time.perf_counter()
-    memory = side.guest.mmap(fd, 256 * MiB, PROT_READ, MAP_SHARED)
-    end = time.perf_counter()
-    assert array[:MiB].tobytes() == PIECE == memory[:MiB]
-    times = f"native {1e3 * (middle - start):.2f} ms, model {1e3 * (end - middle):.2f} ms"
-    print(f"{'W8':11}map 256 MiB: {times}")
-    side.end()
+def print_ratio(name: str, what: str, ours: float, theirs: float, goal: float) -> None:
+    print(f"{name:11}{what:30}{1e3 * ours:10.2f}{1e3 * theirs:10.2f}{ours / theirs:7.2f}{goal:6.1f}",
+          flush=True)
+
+
+def print_images(rounds: int, only: str) -> None:
+    """W6, W7 and W8."""
+    if "W6".startswith(only):
+        print_ratio("W6", "walk and read 2,000 files", *images.w6(rounds), 1.2)
+    if "W7".startswith(only):
+        mount, first = images.w7(rounds)
+        print(f"{'W7':11}mount of 1 GiB: {1e6 * mount:.0f} us (goal 100); first byte of a file: "
+              f"{1e6 * first:.0f} us", flush=True)
+    if "W8".startswith(only):
+        native, model, runs = images.w8(rounds)
+        print(f"{'W8':11}map 1 GiB of {runs} runs: native {1e3 * native:.2f} ms (goal 10), "
+              f"model {1e3 * model:.2f} ms", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="a workload whose name begins like this")
+    parser.add_argument("--only", default="", help="workloads whose name begins like this")
     options = parser.parse_args()
     print(f"{'workload':11}{'what':30}{'xiplab ms':>10}{'tmpfs ms':>10}{'ratio':>7}{'goal':>6}")
     for name, (what, _, goal) in WORKLOADS.items():
-        if options.only and not name.startswith(options.only):
-            continue
-        ours, theirs = run(name, options.rounds)
-        print(f"{name:11}{what:30}{1e3 * ours:10.2f}{1e3 * theirs:10.2f}{ours / theirs:7.2f}{goal:6.1f}",
-              flush=True)
-    if not options.only or options.only == "W8":
-        mapping()
+        if name.startswith(options.only):
+            print_ratio(name, what, *run(name, options.rounds), goal)
+    if shutil.which("mke2fs"):
+        print_images(options.rounds, options.only)
+    if "growth".startswith(options.only):
+        growth.report()
 
 
 if __name__ == "__main__":

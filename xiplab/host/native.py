@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import json
 import mmap
 import os
@@ -83,6 +84,7 @@ class _Window:
         weakref.finalize(self, _munmap, address, nbytes)
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
