@@ -7,8 +7,10 @@ import pytest
 from xiplab import O_APPEND, O_CREAT, O_RDWR, O_WRONLY, ZVM, Guest, Recording
 from xiplab.errors import SIGXFSZ
 from xiplab.linux.fs.read_write import vfs_read
+from xiplab.linux.mm.filemap import shrink_page_cache
 from xiplab.linux.mm.iov import HostBuffer
-from xiplab.units import PAGE_SIZE
+from xiplab.tools.mke2fs import mke2fs
+from xiplab.units import PAGE_SIZE, MiB, Pgoff
 
 
 @pytest.fixture
@@ -80,3 +82,36 @@ def test_frames_come_back_when_the_file_is_unlinked_and_closed(guest: Guest) -> 
     guest.close(fd)
 
     assert guest.frames["page cache"] == 0
+
+
+def test_reclaim_takes_the_oldest_page_that_was_not_used_since(guest: Guest) -> None:
+    """A page that was used gets a second chance, once."""
+    guest.add_disk("sda", mke2fs(1 * MiB, tree={"file": b"a" * 3 * PAGE_SIZE}).tobytes())
+    guest.mount("/dev/sda", "/mnt")
+    fd = guest.open("/mnt/file")
+    guest.pread(fd, 3 * PAGE_SIZE, 0)
+    pages = guest._inode("/mnt/file").i_mapping.pages
+    pages[Pgoff(1)].referenced = False
+
+    left = [list(pages)]
+    while pages:
+        shrink_page_cache(guest.kernel, 1)
+        left += [list(pages)] if list(pages) != left[-1] else []
+
+    assert left == [[0, 1, 2], [0, 2], [2], []]
+
+
+def test_reclaim_looks_at_few_pages_however_many_there_are(guest: Guest) -> None:
+    """The cost of one frame does not grow with the page cache: each look moves a page to the end."""
+    guest.add_disk("sda", mke2fs(8 * MiB, tree={"file": b"a" * 4 * MiB}).tobytes())
+    guest.mount("/dev/sda", "/mnt")
+    guest.pread(guest.open("/mnt/file"), 4 * MiB, 0)
+    pages = guest._inode("/mnt/file").i_mapping.pages.values()
+    shrink_page_cache(guest.kernel, 1)
+    for page in pages:
+        page.referenced = True
+    oldest = next(iter(guest.kernel.statics["lru"]))
+    oldest.referenced = False
+
+    assert shrink_page_cache(guest.kernel, 1) == 1
+    assert all(page.referenced for page in pages)

@@ -284,11 +284,14 @@ def generic_file_mmap(filp: File, vma: VmAreaStruct) -> None:
 
 
 def filemap_fdatawrite(mapping: AddressSpace, start: int = 0, end: int | None = None) -> None:
-    """Write the dirty pages that hold bytes start..end (exclusive; None: all) to the device.
+    """Write the dirty pages that hold bytes start..end (exclusive; None: all) to the device. Pages of a
+    file that lives in memory only (it has no writepage) stay as they are.
 
     Raises:
         OSError: EIO or ENOSPC of the first page that failed; the others were tried.
     """
+    if mapping.a_ops.writepage is None:
+        return
     first, last = pos_to_pgoff(start), None if end is None else page_count(end)
     failure: OSError | None = None
     for index in sorted(i for i, page in mapping.pages.items() if page.dirty):
@@ -326,23 +329,22 @@ def truncate_inode_pages(mapping: AddressSpace, new_size: int) -> None:
 
 
 def shrink_page_cache(kernel: Kernel, wanted: int) -> int:
-    """Give up to `wanted` frames back: pages not mapped or locked, the oldest unused first; dirty ones
-    are written before. Returns how many. Kernel: mm/vmscan.c shrink_page_list()"""
+    """Give up to `wanted` frames back: pages not mapped or locked, the oldest first; dirty ones are
+    written before. A page that was used since the last look gets a second chance. Returns how many.
+
+    Kernel: mm/vmscan.c shrink_page_list()
+    """
     lru = _lru(kernel)
     freed = 0
-    for page in list(lru):
-        if freed == wanted:
+    for _ in range(2 * len(lru)):
+        if freed == wanted or not lru:
             break
-        if page.mapcount or page.locked:
-            continue
+        page = next(iter(lru))
+        lru.move_to_end(page)
         if page.referenced:
             page.referenced = False
-            lru.move_to_end(page)
-            continue
-        freed += _pageout(page)
-    if freed < wanted:
-        idle = [page for page in lru if not page.mapcount and not page.locked]
-        freed += sum(_pageout(page) for page in idle[:wanted - freed])
+        elif not page.mapcount and not page.locked:
+            freed += _pageout(page)
     return freed
 
 

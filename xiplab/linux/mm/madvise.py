@@ -9,10 +9,12 @@ import errno
 
 from xiplab.linux.include.blkdev import FMODE_READ
 from xiplab.linux.include.fs import S_IFIFO, S_IFMT, File
+from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import MADV_DONTNEED, MADV_NORMAL, MADV_WILLNEED, MmStruct
 from xiplab.linux.mm.filemap import delete_from_page_cache, read_cache_page
 from xiplab.linux.mm.memory import zap_page_range
-from xiplab.units import PAGE_SIZE, Pgoff, page_align, page_count
+from xiplab.linux.mm.page_alloc import frames_at_most, frames_in_use
+from xiplab.units import PAGE_SIZE, page_align, page_count
 
 POSIX_FADV_NORMAL, POSIX_FADV_DONTNEED, POSIX_FADV_NOREUSE = 0, 4, 5
 POSIX_FADV_WILLNEED = 3
@@ -55,22 +57,28 @@ def do_fadvise(filp: File, offset: int, length: int, advice: int) -> None:
     mapping = filp.f_mapping
     if mapping.a_ops.get_xip_mem is not None:
         return
-    end = filp.f_inode.i_size if not length else offset + length
+    end = offset + length if length else filp.f_inode.i_size
     if advice == POSIX_FADV_WILLNEED:
         force_page_cache_readahead(filp, offset // PAGE_SIZE, page_count(end) - offset // PAGE_SIZE)
     elif advice == POSIX_FADV_DONTNEED:
-        for index in range(page_count(offset), end // PAGE_SIZE):
-            page = mapping.pages.get(Pgoff(index))
-            if page is not None and not page.dirty and not page.mapcount:
+        for index, page in list(mapping.pages.items()):
+            if page_count(offset) <= index < end // PAGE_SIZE and not page.dirty and not page.mapcount:
                 delete_from_page_cache(page)
 
 
 def force_page_cache_readahead(filp: File, first: int, npages: int) -> None:
     """Read pages of the file into the page cache, up to its end; none if it has no readpage."""
-    if filp.f_mapping.a_ops.readpage is None:
+    if filp.f_mapping.a_ops.readpage is None or first < 0:
         return
+    npages = min(npages, max_sane_readahead(filp.f_mapping.kernel))
     for index in range(first, min(first + npages, page_count(filp.f_inode.i_size))):
         read_cache_page(filp.f_mapping, index)
+
+
+def max_sane_readahead(kernel: Kernel) -> int:
+    """How many pages may be read ahead: half of the frames that are free or hold pages of files."""
+    zone = kernel.zone
+    return (frames_at_most(zone) - frames_in_use(zone) + zone.used["page cache"]) // 2
 
 
 def do_readahead(filp: File, offset: int, count: int) -> None:

@@ -57,11 +57,13 @@ def do_mmap_pgoff(mm: MmStruct, filp: File | None, addr: int, length: int, prot:
         raise OSError(errno.EINVAL, f"mmap: {length} bytes at {addr:#x}, page {pgoff} of the file")
     if flags & (MAP_SHARED | MAP_PRIVATE) not in (MAP_SHARED, MAP_PRIVATE):
         raise OSError(errno.EINVAL, "mmap: either MAP_SHARED or MAP_PRIVATE")
+    if flags & MAP_ANONYMOUS:
+        filp = None
     start = get_unmapped_area(mm, addr, length, flags)
     vm_flags = calc_vm_prot_bits(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if flags & MAP_SHARED:
         vm_flags |= VM_SHARED | VM_MAYSHARE
-    if filp is not None and not flags & MAP_ANONYMOUS:
+    if filp is not None:
         vm_flags = _check_file(filp, prot, flags, vm_flags)
     vma = VmAreaStruct(mm, start, Vaddr(start + length), vm_flags, filp, Pgoff(pgoff))
     if flags & MAP_FIXED:

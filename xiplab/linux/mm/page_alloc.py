@@ -88,9 +88,14 @@ def frames_in_use(zone: Zone) -> int:
     return len(zone.kinds)
 
 
+def frames_at_most(zone: Zone) -> int:
+    """How many frames of the zone may be in use."""
+    return zone.end - zone.first if zone.limit is None else zone.limit
+
+
 def _make_room(kernel: Kernel, zone: Zone, npages: int, kind: str) -> None:
     """Let the page cache give frames back if the zone's limit is reached."""
-    limit = zone.end - zone.first if zone.limit is None else zone.limit
+    limit = frames_at_most(zone)
     missing = len(zone.kinds) + npages - limit
     if missing <= 0:
         return
