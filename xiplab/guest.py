@@ -14,6 +14,7 @@ import errno
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from xiplab.linux.fs.sysfs import sysfs_fs_type
 from xiplab.linux.include.blkdev import BlockDeviceOperations, GenDisk
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Zone
-from xiplab.linux.kernel.task import new_task
+from xiplab.linux.kernel.task import kernel_power_off, new_task
 from xiplab.linux.mm.filemap import shrink_page_cache
 from xiplab.process import Process
 from xiplab.units import MiB, Pfn, page_count
@@ -64,6 +65,7 @@ def start_kernel(machine: VirtualMachine, storage: int, clock: Callable[[], int]
     zone = Zone(first=Pfn(page_count(KERNEL_SIZE)), end=Pfn(page_count(storage)))
     zone.next = zone.first
     kernel = Kernel(machine.userid, machine.memory, zone, machine.diagnose)
+    machine.ended = partial(kernel_power_off, kernel)
     if clock is not None:
         kernel.clock = clock
     zone.reclaim = lambda wanted: shrink_page_cache(kernel, wanted)
@@ -138,5 +140,11 @@ class Guest(Process):
         return before
 
     def logoff(self) -> None:
-        """End the virtual machine; its storage is gone."""
+        """End the virtual machine; its storage is gone. System calls answer ESRCH or EBADF from then on.
+
+        Raises:
+            OSError: ENOENT if it has ended already.
+        """
+        if self.vm.machines.get(self.name) is not self.machine:
+            raise OSError(errno.ENOENT, f"{self.name} is not logged on")
         self.vm.logoff(self.name)

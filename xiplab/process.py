@@ -88,6 +88,9 @@ class Process:
         return f"<{self.task} on {self.kernel}>"
 
     def _enter(self) -> Task:
+        """A system call begins. Raises OSError ESRCH for a task that has ended."""
+        if self.task.ended:
+            raise OSError(errno.ESRCH, f"{self.task} on {self.kernel} has ended")
         self.kernel.current = self.task
         return self.task
 

@@ -78,6 +78,7 @@ class VirtualMachine:
         extended: it has the DIAGNOSE X'64' subcodes of z/VM 5.4.
         attached: what it has loaded, by name.
         console: responses of CP that it did not ask to have in storage.
+        ended: called once at logoff, while storage is still there: what runs in the machine ends.
     """
 
     userid: str
@@ -91,6 +92,7 @@ class VirtualMachine:
     extended: bool = True
     attached: dict[str, Attached] = field(default_factory=dict)
     console: list[str] = field(default_factory=list)
+    ended: Callable[[], None] | None = None
 
     def load(self, segment: SavedSegment, exclusive: bool) -> None:
         """Attach the segment's pages, on its frames or on copies; see SavedSegment.runs.
@@ -250,6 +252,8 @@ class VirtualMachine:
 
     def logoff(self) -> None:
         """Let go of all segments, and of the RAM."""
+        if self.ended is not None:
+            self.ended()
         for name in list(self.attached):
             self.purge(name)
         self.memory.detach(Paddr(0))

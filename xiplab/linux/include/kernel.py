@@ -47,6 +47,7 @@ class Kernel:
         sysfs: attributes by path below /sys ("devices/dcssblk/add"). Kernel: fs/sysfs/
         filesystems: registered types by name. Kernel: fs/filesystems.c
         mounts: in order of mounting; the first is the root. Kernel: fs/namespace.c
+        tasks: those that have not ended. Kernel: init_task.tasks
         current: the running task.
         xip_sparse_page: the global zero frame of holes, or None. Kernel: mm/filemap_xip.c
         statics: what one driver alone keeps, by module name ("extmem", "dcssblk").
@@ -67,6 +68,7 @@ class Kernel:
     filesystems: dict[str, FileSystemType] = field(default_factory=dict)
     super_blocks: list[SuperBlock] = field(default_factory=list)
     mounts: list[VfsMount] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
     current: Task = field(init=False)
     xip_sparse_page: Pfn | None = None
     statics: dict[str, Any] = field(default_factory=dict)

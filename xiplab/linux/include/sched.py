@@ -43,6 +43,7 @@ class Task:
         files: open files by descriptor; None where a descriptor is free.
         rlimit_fsize: RLIMIT_FSIZE in bytes.
         pending: signal numbers sent to the task, oldest first.
+        ended: it has exited, or its machine is gone. Kernel: exit_state
     """
 
     kernel: Kernel
@@ -57,6 +58,7 @@ class Task:
     rlimit_fsize: int = RLIM_INFINITY
     rlimit_nofile: int = 1024
     pending: list[int] = field(default_factory=list)
+    ended: bool = False
 
     def __str__(self) -> str:
         return f"{self.comm}[{self.pid}]"

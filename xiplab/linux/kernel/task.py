@@ -1,6 +1,6 @@
-"""Tasks: making one and ending it.
+"""Tasks: making one and ending it; the end of them all.
 
-Kernel: v3.6 kernel/fork.c, kernel/exit.c
+Kernel: v3.6 kernel/fork.c, kernel/exit.c, kernel/sys.c
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ def new_task(kernel: Kernel, comm: str, cred: Cred | None = None) -> Task:
     if kernel.mounts:
         root = kernel.mounts[0]
         task.root = task.pwd = (root, root.mnt_root)
+    kernel.tasks.append(task)
     return task
 
 
@@ -29,3 +30,15 @@ def do_exit(task: Task) -> None:
     for fd, open_file in enumerate(task.files):
         if open_file is not None:
             filp_close(task, fd)
+    task.kernel.tasks.remove(task)
+    task.ended = True
+
+
+def kernel_power_off(kernel: Kernel) -> None:
+    """The machine is gone: every task ends where it stands, and nothing is written."""
+    for task in kernel.tasks:
+        task.files.clear()
+        task.mm.tables.clear()
+        task.mm.tlb.clear()
+        task.ended = True
+    kernel.tasks.clear()

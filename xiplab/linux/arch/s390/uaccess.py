@@ -8,7 +8,7 @@ Kernel: v3.6 arch/s390/lib/uaccess_pt.c (access by walking the page tables)
 
 from __future__ import annotations
 
-from xiplab.errors import PROTECTION, ProgramInterruption, Signal
+from xiplab.errors import PROTECTION, SIGSEGV, ProgramInterruption, Signal
 from xiplab.hw.dat import translate
 from xiplab.linux.arch.s390.fault import do_exception
 from xiplab.linux.include.mm import MmStruct
@@ -31,6 +31,8 @@ def host_offset(mm: MmStruct, vaddr: int, access: str) -> int:
 
 def _translate(mm: MmStruct, vaddr: int, access: str) -> int:
     """Walk the tables, serving faults, and note the result in the TLB: the page's byte offset."""
+    if not mm.tables:
+        raise Signal(SIGSEGV, vaddr, "the task has ended")
     memory = mm.kernel.memory
     page = vaddr & ~(PAGE_SIZE - 1)
     for _ in range(RETRIES):
@@ -38,7 +40,7 @@ def _translate(mm: MmStruct, vaddr: int, access: str) -> int:
             paddr = translate(memory, mm.asce, page, access)
             r = memory.range_of(paddr, PAGE_SIZE, access)
             if access == "store" and not r.writable:
-                raise Signal(11, vaddr, f"{r.name} is read-only storage")
+                raise Signal(SIGSEGV, vaddr, f"{r.name} is read-only storage")
             offset = (r.first << PAGE_SHIFT) + paddr - r.start
             mm.tlb[vaddr >> PAGE_SHIFT] = (offset, access == "store")
             return offset
