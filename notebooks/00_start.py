@@ -245,9 +245,9 @@ else:
 #
 # Answer each one aloud, then open it.
 #
-# <details><summary>Which of the three programs would need no change in storage to see an old byte?</summary>
-# LINUX3's. Its page table names a frame of the page cache, and that frame is a copy. Whoever changes the disk
-# behind LINUX3's back leaves the copy as it is.
+# <details><summary>Somebody changes a byte on LINUX3's disk. Does its program see it? Why?</summary>
+# No. Its page table names a frame of the page cache, and that frame is a copy. Whoever changes the
+# disk behind LINUX3's back leaves the copy as it is.
 # </details>
 #
 # <details><summary>A hundred guests map the same page in place. How many frames hold it?</summary>
