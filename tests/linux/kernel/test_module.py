@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import xiplab
@@ -22,6 +23,7 @@ from xiplab.linux.include.module import MODULE_STATE_COMING, Module
 from xiplab.linux.kernel import module as loader
 from xiplab.linux.mm.iov import HostBuffer
 from xiplab.ondisk import OnDisk
+from xiplab.tools.mke2fs import mke2fs
 
 SOURCE = Path(xiplab.__file__).parent / "data" / "modules"
 HELLO = (SOURCE / "hello.ko").read_bytes()
@@ -117,10 +119,7 @@ def test_insmod_copies_three_times_into_vmalloc_memory(guest: Guest) -> None:
     with Recording() as rec:
         module = loader.insmod(guest.task, "/tmp/hello.ko")
 
-    by_what = {what: sum(int(e.fields["nbytes"] or 0) for e in rec.events
-                         if e.name == "copy" and e.fields["what"] == what)
-               for what in ("page cache to user", "module image", "module section")}
-    assert by_what == {"page cache to user": len(HELLO), "module image": len(HELLO),
+    assert rec.bytes_by_what == {"page cache to user": len(HELLO), "module image": len(HELLO),
                        "module section": sum(s.sh_size for s in loaded(HELLO))}
     assert guest.frames - before == {"vmalloc": 1}
     assert guest.kernel.zone.kinds[module.module_core >> 12] == "vmalloc"  # type: ignore[index]
@@ -472,3 +471,30 @@ def test_wheel_carries_the_modules(tmp_path: Path) -> None:
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
 
     assert {f"xiplab/data/modules/{name}" for name in ("Makefile", "hello.c", "hello.ko")} <= set(names)
+
+
+# the lesson
+
+def test_insmod_from_a_xip_mount_runs_from_vmalloc_memory() -> None:
+    """K159: a mapping of the file shows the segment's own frames; the module's code does not lie there,
+    and a byte that changes on the device changes the mapping alone."""
+    vm = ZVM()
+    vm.segment("RWSEG", size=1 << 20, type="SW", at=0x20000000)
+    vm.load("RWSEG", bytes(mke2fs(1 << 20)))
+    guest = vm.logon("LINUX1")
+    guest.echo("rwseg", "/sys/devices/dcssblk/add")
+    guest.mount("/dev/dcssblk0", "/mnt", "ext2", "xip")
+    fd = guest.open("/mnt/hello.ko", xiplab.O_CREAT | xiplab.O_RDWR)
+    guest.write(fd, HELLO)
+    mapping = guest.mmap(fd)
+    with Recording() as rec:
+        module = loader.insmod(guest.task, "/mnt/hello.ko")
+    code = guest.kernel.memory.view(module.module_core, module.core_size)
+    before = code.tobytes()
+    guest.pwrite(fd, bytes(len(HELLO)), 0)
+
+    assert rec.bytes_by_what["storage to user"] == rec.bytes_by_what["module image"] == len(HELLO)
+    assert rec.frames_by_kind == {"vmalloc": 1}
+    assert np.shares_memory(mapping.frame(), vm.segments["RWSEG"].mem)
+    assert not np.shares_memory(code, vm.segments["RWSEG"].mem)
+    assert (mapping[0], code.tobytes()) == (0, before)
