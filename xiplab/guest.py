@@ -23,6 +23,7 @@ from xiplab.linux.drivers.dcssblk import dcssblk_init
 from xiplab.linux.drivers.disk import disk_add
 from xiplab.linux.fs.devtmpfs import devtmpfs_fs_type
 from xiplab.linux.fs.ext2.super import ext2_fs_type
+from xiplab.linux.fs.open import set_fs_pwd
 from xiplab.linux.fs.ramfs import ramfs_fs_type
 from xiplab.linux.fs.super import attach_mount, do_mount, mount_nodev, register_filesystem
 from xiplab.linux.fs.sysfs import sysfs_fs_type
@@ -73,7 +74,8 @@ def start_kernel(machine: VirtualMachine, storage: int, clock: Callable[[], int]
     for fstype in (ramfs_fs_type, sysfs_fs_type, devtmpfs_fs_type, ext2_fs_type):
         register_filesystem(kernel, fstype)
     root = attach_mount(kernel, mount_nodev(kernel, ramfs_fs_type, 0, ""), None, "rootfs", "/")
-    init.root = init.pwd = (root, root.mnt_root)
+    init.root = (root, root.mnt_root)
+    set_fs_pwd(init, init.root)
     process = Process(init)
     for directory in ("/dev", "/sys", "/mnt", "/tmp"):
         process.mkdir(directory)

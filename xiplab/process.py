@@ -16,24 +16,27 @@ import errno
 import os
 from collections.abc import Sequence
 
-from xiplab.linux.fs import namei, read_write
+from xiplab.linux.fs import namei_change, read_write
 from xiplab.linux.fs import open as fs_open
 from xiplab.linux.fs.aio import Iocb, Kioctx, io_submit
-from xiplab.linux.fs.namei import PathName, path_lookup
+from xiplab.linux.fs.dcache import d_path
+from xiplab.linux.fs.fcntl import do_fcntl, sys_dup, sys_dup2
+from xiplab.linux.fs.namei import PathName, inode_of, path_lookup, vfs_readlink
+from xiplab.linux.fs.open import (
+    chmod_common,
+    chown_common,
+    do_sys_ftruncate,
+    do_sys_truncate,
+    sys_chdir,
+    utimes_common,
+)
 from xiplab.linux.fs.read_write import MAX_RW_COUNT
+from xiplab.linux.fs.readdir import vfs_readdir
 from xiplab.linux.fs.splice import do_sendfile
 from xiplab.linux.fs.stat import Stat, generic_fillattr
 from xiplab.linux.fs.super import do_mount, do_umount, sync_filesystem
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import (
-    ATTR_ATIME,
-    ATTR_CTIME,
-    ATTR_GID,
-    ATTR_MODE,
-    ATTR_MTIME,
-    ATTR_UID,
-    MAY_EXEC,
-    MAY_WRITE,
     MS_NOATIME,
     MS_NODIRATIME,
     MS_RDONLY,
@@ -43,6 +46,7 @@ from xiplab.linux.include.fs import (
     MS_SYNCHRONOUS,
     O_APPEND,
     O_CREAT,
+    O_DIRECTORY,
     O_LARGEFILE,
     O_RDONLY,
     O_TRUNC,
@@ -51,12 +55,13 @@ from xiplab.linux.include.fs import (
     S_IFMT,
     SEEK_SET,
     File,
-    Iattr,
     Inode,
     Kstatfs,
 )
 from xiplab.linux.include.mm import MAP_SHARED, MS_SYNC, PROT_READ
-from xiplab.linux.include.sched import CAP_CHOWN, CAP_FOWNER, Cred, Task
+from xiplab.linux.include.module import Module
+from xiplab.linux.include.sched import Cred, Task
+from xiplab.linux.kernel import module
 from xiplab.linux.kernel.task import do_exit
 from xiplab.linux.mm.iov import Buffer, FreshBytes, HostBuffer, as_bytes
 from xiplab.linux.mm.madvise import do_fadvise, do_madvise, do_readahead
@@ -70,7 +75,6 @@ from xiplab.units import PAGE_SHIFT, PAGE_SIZE
 
 MOUNT_FLAGS = {"ro": MS_RDONLY, "remount": MS_REMOUNT, "sync": MS_SYNCHRONOUS, "noatime": MS_NOATIME,
                "nodiratime": MS_NODIRATIME, "relatime": MS_RELATIME, "strictatime": MS_STRICTATIME}
-F_GETFL, F_SETFL, F_DUPFD = 3, 4, 0
 
 
 class Process:
@@ -112,37 +116,15 @@ class Process:
 
     def dup(self, fd: int) -> int:
         """dup(2): another descriptor of the same open file, sharing its position."""
-        filp = self._file(fd)
-        new = fs_open.get_unused_fd(self.task)
-        self.task.files[new] = filp
-        filp.f_count += 1
-        return new
+        return sys_dup(self._enter(), fd)
 
     def dup2(self, fd: int, new: int) -> int:
         """dup2(2): the same as `new`, which is closed first."""
-        filp = self._file(fd)
-        if new == fd:
-            return new
-        if not 0 <= new < self.task.rlimit_nofile:
-            raise OSError(errno.EBADF, f"descriptor {new} (limit {self.task.rlimit_nofile})")
-        self.task.files += [None] * (new + 1 - len(self.task.files))
-        if self.task.files[new] is not None:
-            self.close(new)
-        self.task.files[new] = filp
-        filp.f_count += 1
-        return new
+        return sys_dup2(self._enter(), fd, new)
 
     def fcntl(self, fd: int, command: int, argument: int = 0) -> int:
-        """fcntl(2): F_DUPFD, F_GETFL, F_SETFL. Raises OSError EINVAL for others."""
-        filp = self._file(fd)
-        if command == F_DUPFD:
-            return self.dup(fd)
-        if command == F_GETFL:
-            return filp.f_flags
-        if command == F_SETFL:
-            fs_open.setfl(filp, argument)
-            return 0
-        raise OSError(errno.EINVAL, f"{filp}: fcntl command {command}")
+        """fcntl(2): F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL. Raises OSError EINVAL for others."""
+        return do_fcntl(self._enter(), fd, command, argument)
 
     def ioctl(self, fd: int, request: int, argument: int = 0) -> int:
         filp = self._file(fd)
@@ -161,6 +143,8 @@ class Process:
 
     def pread(self, fd: int, count: int, offset: int) -> bytes:
         """pread(2): up to `count` bytes from `offset` on."""
+        if offset < 0:
+            raise OSError(errno.EINVAL, f"position {offset}")
         return self._read_at(self._file(fd), count, offset)
 
     def _read_at(self, filp: File, count: int, pos: int) -> bytes:
@@ -200,6 +184,8 @@ class Process:
 
     def pwrite(self, fd: int, data: Buffer, offset: int) -> int:
         """pwrite(2)."""
+        if offset < 0:
+            raise OSError(errno.EINVAL, f"position {offset}")
         return self._write_at(self._file(fd), data, offset)
 
     def _write_at(self, filp: File, data: Buffer, pos: int) -> int:
@@ -245,21 +231,10 @@ class Process:
 
     def ftruncate(self, fd: int, length: int) -> None:
         """ftruncate(2). Raises OSError EINVAL if the file is not open for writing."""
-        filp = self._file(fd)
-        if not filp.f_mode & FMODE_WRITE:
-            raise OSError(errno.EINVAL, f"{filp}: not open for writing")
-        fs_open.do_truncate(filp.f_inode, length)
+        do_sys_ftruncate(self._file(fd), length)
 
     def truncate(self, path: PathName, length: int) -> None:
-        inode = self._inode(path)
-        if namei.is_dir(inode):
-            raise OSError(errno.EISDIR, f"{os.fsdecode(path)}: is a directory")
-        namei.inode_permission(self.task, inode, MAY_WRITE)
-        fs_open.get_write_access(inode)
-        try:
-            fs_open.do_truncate(inode, length)
-        finally:
-            fs_open.put_write_access(inode)
+        do_sys_truncate(self._enter(), path, length)
 
     def fsync(self, fd: int) -> None:
         """fsync(2). Raises OSError EINVAL for a file that cannot."""
@@ -319,12 +294,13 @@ class Process:
 
     # names
 
-    def _inode(self, path: PathName, *, follow: bool = True) -> Inode:
-        inode = path_lookup(self._enter(), path, follow=follow)[1].d_inode
-        assert inode is not None
-        return inode
+    def _inode(self, path: PathName | int, *, follow: bool = True) -> Inode:
+        """The inode that a path leads to, or that of an open file."""
+        if isinstance(path, int):
+            return self._file(path).f_inode
+        return inode_of(path_lookup(self._enter(), path, follow=follow)[1])
 
-    def stat(self, path: PathName) -> Stat:
+    def stat(self, path: PathName | int) -> Stat:
         return generic_fillattr(self._inode(path))
 
     def lstat(self, path: PathName) -> Stat:
@@ -335,86 +311,58 @@ class Process:
 
     def listdir(self, path: PathName = "/") -> list[str]:
         """The names in a directory, without "." and "..", in its own order."""
-        fd = self.open(path)
+        fd = self.open(path, O_RDONLY | O_DIRECTORY)
         try:
-            filp = self._file(fd)
-            if filp.f_op.readdir is None:
-                raise OSError(errno.ENOTDIR, f"{os.fsdecode(path)}: not a directory")
-            return [os.fsdecode(name) for name, _, _ in filp.f_op.readdir(filp) if name not in (b".", b"..")]
+            names = [name for name, _, _ in vfs_readdir(self._file(fd))]
+            return [os.fsdecode(name) for name in names if name not in (b".", b"..")]
         finally:
             self.close(fd)
 
     def mkdir(self, path: PathName, mode: int = 0o777) -> None:
-        namei.do_mkdir(self._enter(), path, mode)
+        namei_change.do_mkdir(self._enter(), path, mode)
 
     def rmdir(self, path: PathName) -> None:
-        namei.do_rmdir(self._enter(), path)
+        namei_change.do_rmdir(self._enter(), path)
 
     def unlink(self, path: PathName) -> None:
-        namei.do_unlink(self._enter(), path)
+        namei_change.do_unlink(self._enter(), path)
 
     def link(self, path: PathName, new: PathName) -> None:
-        namei.do_link(self._enter(), path, new)
+        namei_change.do_link(self._enter(), path, new)
 
     def symlink(self, target: PathName, path: PathName) -> None:
-        namei.do_symlink(self._enter(), target, path)
+        namei_change.do_symlink(self._enter(), target, path)
 
     def readlink(self, path: PathName) -> str:
-        return os.fsdecode(namei.vfs_readlink(self._inode(path, follow=False)))
+        return os.fsdecode(vfs_readlink(self._inode(path, follow=False)))
 
     def rename(self, old: PathName, new: PathName) -> None:
-        namei.do_rename(self._enter(), old, new)
+        namei_change.do_rename(self._enter(), old, new)
 
     def mknod(self, path: PathName, mode: int, rdev: int = 0) -> None:
-        namei.do_mknod(self._enter(), path, mode, rdev)
+        namei_change.do_mknod(self._enter(), path, mode, rdev)
 
     def chdir(self, path: PathName) -> None:
-        where = path_lookup(self._enter(), path)
-        assert where[1].d_inode is not None
-        if not namei.is_dir(where[1].d_inode):
-            raise OSError(errno.ENOTDIR, f"{os.fsdecode(path)}: not a directory")
-        namei.inode_permission(self.task, where[1].d_inode, MAY_EXEC)
-        self.task.pwd = where
+        sys_chdir(self._enter(), path)
 
     def getcwd(self) -> str:
-        assert self.task.pwd is not None
-        return namei.d_path(self.task.pwd)
+        pwd = self._enter().pwd
+        assert pwd is not None
+        return d_path(pwd)
 
     # attributes
 
-    def _change(self, path: PathName, attr: Iattr, *, follow: bool = True) -> None:
-        inode = self._inode(path, follow=follow)
-        if inode.i_sb.s_flags & MS_RDONLY:
-            raise OSError(errno.EROFS, f"{os.fsdecode(path)}: read-only file system")
-        attr.ia_valid |= ATTR_CTIME
-        attr.ia_ctime = self.kernel.clock()
-        fs_open.notify_change(inode, attr)
+    def chmod(self, path: PathName | int, mode: int) -> None:
+        """chmod(2), or fchmod(2) of a descriptor."""
+        chmod_common(self._inode(path), mode)
 
-    def chmod(self, path: PathName, mode: int) -> None:
-        self._change(path, Iattr(ATTR_MODE, ia_mode=mode & 0o7777))
+    def chown(self, path: PathName | int, uid: int = -1, gid: int = -1) -> None:
+        """chown(2), or fchown(2) of a descriptor: -1 leaves a field."""
+        chown_common(self._inode(path), uid, gid)
 
-    def chown(self, path: PathName, uid: int = -1, gid: int = -1) -> None:
-        """chown(2): -1 leaves a field. Setuid and setgid bits go, unless the task may keep them."""
-        inode = self._inode(path)
-        attr = Iattr(0, ia_uid=uid, ia_gid=gid)
-        attr.ia_valid = (ATTR_UID if uid != -1 else 0) | (ATTR_GID if gid != -1 else 0)
-        kill = 0o4000 | (0o2000 if inode.i_mode & 0o010 else 0)
-        if inode.i_mode & kill and not namei.is_dir(inode) and CAP_CHOWN not in self.task.cred.capabilities:
-            attr.ia_valid |= ATTR_MODE
-            attr.ia_mode = inode.i_mode & 0o7777 & ~kill
-        self._change(path, attr)
-
-    def utimens(self, path: PathName, atime_ns: int | None = None, mtime_ns: int | None = None) -> None:
-        """utimensat(2): times in ns; None means now, which whoever may write the file may set."""
-        inode = self._inode(path)
-        cred = self.task.cred
-        if cred.fsuid != inode.i_uid and CAP_FOWNER not in cred.capabilities:
-            if atime_ns is not None or mtime_ns is not None:
-                raise OSError(errno.EPERM, f"{os.fsdecode(path)}: the times are its owner's to set")
-            namei.inode_permission(self.task, inode, MAY_WRITE)
-        now = self.kernel.clock()
-        self._change(path, Iattr(ATTR_ATIME | ATTR_MTIME, ia_atime=now if atime_ns is None else atime_ns,
-                                 ia_mtime=now if mtime_ns is None else mtime_ns))
+    def utimens(self, path: PathName | int, atime_ns: int | None = None, mtime_ns: int | None = None) -> None:
+        """utimensat(2), or futimens(3) of a descriptor: times in ns; None means now."""
+        utimes_common(self.task, self._inode(path), atime_ns, mtime_ns)
 
     def umask(self, mask: int) -> int:
         old, self.task.umask = self.task.umask, mask & 0o777
@@ -451,6 +399,17 @@ class Process:
         do_exit(self._enter())
 
     # the shell's
+
+    def insmod(self, path: PathName) -> Module:
+        """insmod(8): load a kernel module from a file."""
+        return module.insmod(self._enter(), path)
+
+    def rmmod(self, name: str) -> None:
+        module.delete_module(self._enter(), name)
+
+    def lsmod(self) -> list[str]:
+        """The lines of /proc/modules."""
+        return module.m_show(self.kernel)
 
     def ls(self, path: PathName = "/") -> list[str]:
         return sorted(self.listdir(path))

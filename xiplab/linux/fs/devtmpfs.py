@@ -12,6 +12,7 @@ import errno
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
 from xiplab.linux.fs.inode import current_fs_time, iget_locked
+from xiplab.linux.fs.libfs import generic_read_dir, noop_fsync
 from xiplab.linux.fs.read_write import do_sync_read, do_sync_write, generic_file_llseek
 from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice
 from xiplab.linux.include.fs import (
@@ -26,6 +27,7 @@ from xiplab.linux.include.fs import (
     FileSystemType,
     Inode,
     InodeOperations,
+    Kstatfs,
     SuperBlock,
     SuperOperations,
     UserBuffer,
@@ -41,6 +43,8 @@ from xiplab.linux.mm.filemap import (
     truncate_inode_pages,
 )
 from xiplab.units import PAGE_SECTORS, PAGE_SIZE, Ino, pos_to_pgoff, sector_to_bytes
+
+TMPFS_MAGIC = 0x01021994
 
 
 def _device(inode: Inode) -> BlockDevice:
@@ -185,6 +189,10 @@ def _readdir(filp: File) -> list[tuple[bytes, Ino, int]]:
     return [(b".", root, 4), (b"..", root, 4), *disks, *others]
 
 
+def _statfs(sb: SuperBlock) -> Kstatfs:
+    return Kstatfs(TMPFS_MAGIC, PAGE_SIZE, 0, 0, 0, 0, 0, 255)
+
+
 def devtmpfs_fill_super(sb: SuperBlock, data: str, silent: bool) -> None:
     sb.s_op, sb.s_fs_info, sb.s_time_gran = devtmpfs_ops, {}, 1
     sb.s_maxbytes = sector_to_bytes(1 << 54)
@@ -202,6 +210,8 @@ def_blk_fops = FileOperations(
 def_chr_fops = FileOperations(name="def_chr_fops", open=chrdev_open)
 no_aops = AddressSpaceOperations(name="no_device_aops")
 devtmpfs_dir_inode_operations = InodeOperations(name="devtmpfs_dir_inode_operations", lookup=_lookup)
-devtmpfs_dir_operations = FileOperations(name="devtmpfs_dir_operations", readdir=_readdir)
-devtmpfs_ops = SuperOperations(name="devtmpfs_ops")
+devtmpfs_dir_operations = FileOperations(
+    name="devtmpfs_dir_operations", readdir=_readdir, read=generic_read_dir, llseek=generic_file_llseek,
+    fsync=noop_fsync)
+devtmpfs_ops = SuperOperations(name="devtmpfs_ops", statfs=_statfs)
 devtmpfs_fs_type = FileSystemType("devtmpfs", devtmpfs_fill_super, requires_dev=False, revalidate=True)

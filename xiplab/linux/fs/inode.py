@@ -12,6 +12,7 @@ from xiplab.linux.include.fs import (
     MS_RDONLY,
     MS_RELATIME,
     O_NOATIME,
+    S_IFDIR,
     S_IFMT,
     S_IFREG,
     S_ISGID,
@@ -122,3 +123,15 @@ def file_remove_suid(filp: File) -> None:
     if kill:
         filp.f_inode.i_mode &= ~kill
         mark_inode_dirty(filp.f_inode)
+
+
+def inode_init_owner(inode: Inode, directory: Inode | None, mode: int) -> None:
+    """A new inode belongs to the running task; in a setgid directory to that directory's group, and a
+    directory made there is setgid too."""
+    cred = inode.i_sb.s_kernel.current.cred
+    inode.i_uid, inode.i_gid = cred.fsuid, cred.fsgid
+    if directory is not None and directory.i_mode & S_ISGID:
+        inode.i_gid = directory.i_gid
+        if mode & S_IFMT == S_IFDIR:
+            mode |= S_ISGID
+    inode.i_mode = mode

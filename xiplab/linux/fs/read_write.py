@@ -103,9 +103,14 @@ def do_loop_readv_writev(filp: File, segments: Sequence[tuple[UserBuffer, int]],
     """One read or write for each (buffer, length), until one comes short.
 
     Raises:
-        OSError: EINVAL more than 1024 segments, or more bytes than a call may move; else the first
-            segment's error, if nothing was moved before.
+        OSError: EBADF not open for the direction; EINVAL the file has no such method, more than 1024
+            segments, or more bytes than a call may move; else the first segment's error, if nothing was
+            moved before.
     """
+    if not filp.f_mode & (FMODE_WRITE if write else FMODE_READ):
+        raise OSError(errno.EBADF, f"{filp}: not open for {'writing' if write else 'reading'}")
+    if (filp.f_op.write if write else filp.f_op.read) is None:
+        raise OSError(errno.EINVAL, f"{filp}: cannot be {'written' if write else 'read'}")
     if len(segments) > UIO_MAXIOV:
         raise OSError(errno.EINVAL, f"{filp}: {len(segments)} segments (limit {UIO_MAXIOV})")
     rw_verify_area(filp, pos, sum(length for _, length in segments))

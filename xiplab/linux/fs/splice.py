@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 
 from xiplab.linux.fs.read_write import rw_verify_area, vfs_write
-from xiplab.linux.include.blkdev import FMODE_READ
+from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import O_APPEND, File
 from xiplab.linux.mm.iov import FreshBytes, HostBuffer
 
@@ -35,6 +35,8 @@ def do_sendfile(out: File, filp: File, pos: int, count: int) -> int:
     """
     if not filp.f_mode & FMODE_READ:
         raise OSError(errno.EBADF, f"{filp}: not open for reading")
+    if not out.f_mode & FMODE_WRITE:
+        raise OSError(errno.EBADF, f"{out}: not open for writing")
     if out.f_flags & O_APPEND:
         raise OSError(errno.EINVAL, f"{out}: is open for appending")
     count = rw_verify_area(filp, pos, count)

@@ -11,8 +11,9 @@ import os
 from xiplab.linux.block.genhd import bdev_read_only, bdget
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
 from xiplab.linux.fs.buffer import sync_dirty_buffers
+from xiplab.linux.fs.dcache import Path
 from xiplab.linux.fs.inode import evict
-from xiplab.linux.fs.namei import Path, PathName, is_dir, path_lookup
+from xiplab.linux.fs.namei import PathName, is_dir, path_lookup
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE, BlockDevice
 from xiplab.linux.include.fs import (
     MS_NOATIME,
@@ -21,6 +22,7 @@ from xiplab.linux.include.fs import (
     MS_REMOUNT,
     MS_SILENT,
     MS_STRICTATIME,
+    Dentry,
     FileSystemType,
     Inode,
     SuperBlock,
@@ -92,6 +94,12 @@ def dev_name(kernel: Kernel, devname: str) -> BlockDevice:
     return bdget(kernel, name)
 
 
+def may_mount(task: Task, what: str) -> None:
+    """Raises OSError EPERM without CAP_SYS_ADMIN."""
+    if CAP_SYS_ADMIN not in task.cred.capabilities:
+        raise OSError(errno.EPERM, f"{what}: mounting is not permitted")
+
+
 def do_mount(task: Task, devname: str, dirname: PathName, fstype: str, flags: int,
              data: str = "") -> VfsMount:
     """mount(2).
@@ -102,11 +110,10 @@ def do_mount(task: Task, devname: str, dirname: PathName, fstype: str, flags: in
             ENOTDIR for the directory; EBUSY the same device is mounted there.
     """
     kernel = task.kernel
-    if CAP_SYS_ADMIN not in task.cred.capabilities:
-        raise OSError(errno.EPERM, f"mount of {devname}: not permitted")
     if not flags & (MS_STRICTATIME | MS_NOATIME):
         flags |= MS_RELATIME
     parent, mountpoint = path_lookup(task, dirname)
+    may_mount(task, devname)
     if flags & MS_REMOUNT:
         do_remount(parent, mountpoint is parent.mnt_root, flags, data)
         return parent
@@ -130,8 +137,24 @@ def attach_mount(kernel: Kernel, sb: SuperBlock, where: Path | None, devname: st
     mnt = VfsMount(sb, sb.s_root, mountpoint, parent, devname, name, sb.s_flags)
     if mountpoint is not None:
         mountpoint.d_mounted = mnt
+        pin(mountpoint)
     kernel.mounts.append(mnt)
     return mnt
+
+
+def pin(dentry: Dentry) -> None:
+    """Keep the dentry and its directories in the cache, also of a file system that does not cache names."""
+    while dentry.d_parent is not None:
+        dentry.d_parent.d_subdirs[dentry.d_name] = dentry
+        dentry = dentry.d_parent
+
+
+def unpin(dentry: Dentry) -> None:
+    """Let names that the file system does not cache go again, up to the next that is still needed."""
+    while dentry.d_parent is not None and dentry.d_sb.s_type.revalidate \
+            and not dentry.d_mounted and not dentry.d_subdirs:
+        del dentry.d_parent.d_subdirs[dentry.d_name]
+        dentry = dentry.d_parent
 
 
 def do_remount(mnt: VfsMount, at_root: bool, flags: int, data: str) -> None:
@@ -159,24 +182,28 @@ def do_umount(task: Task, name: PathName) -> None:
     """umount(2).
 
     Raises:
-        OSError: EPERM; EINVAL not a mount point; EBUSY the root, a mount below, or open files.
+        OSError: EINVAL not a mount point; EPERM; EBUSY the root, a mount below, an open file, or a
+            task's directory.
+    Differs: in Linux, umount of the root makes it read-only.
     """
-    if CAP_SYS_ADMIN not in task.cred.capabilities:
-        raise OSError(errno.EPERM, "umount: not permitted")
     mnt, dentry = path_lookup(task, name)
     if dentry is not mnt.mnt_root:
         raise OSError(errno.EINVAL, f"{os.fsdecode(name)}: not a mount point")
-    kernel = task.kernel
-    below = any(other.mnt_parent is mnt for other in kernel.mounts)
-    last = sum(other.mnt_sb is mnt.mnt_sb for other in kernel.mounts) == 1
-    busy = last and mnt.mnt_sb.s_active > 1
-    if mnt.mnt_mountpoint is None or below or busy or (task.pwd is not None and task.pwd[0] is mnt):
+    may_mount(task, os.fsdecode(name))
+    kernel, place = task.kernel, mnt.mnt_mountpoint
+    if place is None or mnt.mnt_count or any(other.mnt_parent is mnt for other in kernel.mounts):
         raise OSError(errno.EBUSY, f"{os.fsdecode(name)}: in use")
-    mnt.mnt_mountpoint.d_mounted = None
     kernel.mounts.remove(mnt)
-    mnt.mnt_sb.s_active -= 1
-    if last:
-        generic_shutdown_super(mnt.mnt_sb)
+    place.d_mounted = next((other for other in kernel.mounts if other.mnt_mountpoint is place), None)
+    unpin(place)
+    deactivate_super(mnt.mnt_sb)
+
+
+def deactivate_super(sb: SuperBlock) -> None:
+    """One mount less; the last one ends the file system."""
+    sb.s_active -= 1
+    if not sb.s_active:
+        generic_shutdown_super(sb)
 
 
 def generic_shutdown_super(sb: SuperBlock) -> None:

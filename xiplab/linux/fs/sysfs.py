@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import errno
 
+from xiplab.linux.fs.attr import inode_change_ok, setattr_copy
 from xiplab.linux.fs.inode import current_fs_time, iget_locked
+from xiplab.linux.fs.libfs import generic_read_dir
 from xiplab.linux.fs.read_write import generic_file_llseek
 from xiplab.linux.include.device import DeviceAttribute
 from xiplab.linux.include.fs import (
-    ATTR_GID,
-    ATTR_MODE,
-    ATTR_UID,
+    ATTR_SIZE,
     O_ACCMODE,
     O_RDONLY,
     O_WRONLY,
@@ -46,7 +46,7 @@ sysfs_aops = AddressSpaceOperations(name="sysfs_aops")
 
 
 def _path(inode: Inode) -> str:
-    path: str = inode.i_private
+    path: str = inode.i_private[0]
     return path
 
 
@@ -54,20 +54,25 @@ def sysfs_get_inode(sb: SuperBlock, path: str) -> Inode:
     """The inode of a path below /sys, which exists."""
     numbers: dict[str, Ino] = sb.s_fs_info
     inode, fresh = iget_locked(sb, numbers.setdefault(path, Ino(len(numbers) + 1)))
-    if fresh:
-        inode.i_private = path
+    attribute = sb.s_kernel.sysfs.get(path)
+    if fresh or inode.i_private[1] is not attribute:
+        inode.i_private = (path, attribute)
         inode.i_atime = inode.i_mtime = inode.i_ctime = current_fs_time(sb)
         inode.i_mapping = AddressSpace(inode, sysfs_aops, sb.s_kernel)
-    attribute = sb.s_kernel.sysfs.get(path)
+        _init_inode(inode, attribute)
+    return inode
+
+
+def _init_inode(inode: Inode, attribute: DeviceAttribute | None) -> None:
+    """A directory, unless there is an attribute of that path."""
     if attribute is None:
-        inode.i_mode = S_IFDIR | 0o755
+        inode.i_mode, inode.i_nlink = S_IFDIR | 0o755, 2
         inode.i_op, inode.i_fop = sysfs_dir_inode_operations, sysfs_dir_operations
     elif attribute.target is not None:
         inode.i_mode, inode.i_op = S_IFLNK | 0o777, sysfs_symlink_inode_operations
     else:
         inode.i_mode, inode.i_size = S_IFREG | attribute.mode, PAGE_SIZE
         inode.i_op, inode.i_fop = sysfs_file_inode_operations, sysfs_file_operations
-    return inode
 
 
 def _attribute(filp: File) -> DeviceAttribute:
@@ -138,10 +143,12 @@ def sysfs_write_file(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
     return attribute.store(bytes(written))
 
 
-def _setattr(inode: Inode, attr: Iattr) -> None:
-    """Only the size may be "changed", by O_TRUNC, which means nothing here."""
-    if attr.ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID):
-        raise OSError(errno.EPERM, f"/sys/{_path(inode)}: attributes cannot be changed")
+def sysfs_setattr(inode: Inode, attr: Iattr) -> None:
+    """Owner, mode and times are the inode's and last as long as it; a size, as O_TRUNC sets it, means
+    nothing here."""
+    attr.ia_valid &= ~ATTR_SIZE
+    inode_change_ok(inode, attr)
+    setattr_copy(inode, attr)
 
 
 def _statfs(sb: SuperBlock) -> Kstatfs:
@@ -153,10 +160,11 @@ def sysfs_fill_super(sb: SuperBlock, data: str, silent: bool) -> None:
     sb.s_root = Dentry(b"", None, sysfs_get_inode(sb, ""), sb)
 
 
-sysfs_dir_inode_operations = InodeOperations(name="sysfs_dir_inode_operations", lookup=_lookup)
+sysfs_dir_inode_operations = InodeOperations(name="sysfs_dir_inode_operations", lookup=_lookup,
+                                             setattr=sysfs_setattr)
 sysfs_symlink_inode_operations = InodeOperations(name="sysfs_symlink_inode_operations", readlink=_readlink)
-sysfs_file_inode_operations = InodeOperations(name="sysfs_file_inode_operations", setattr=_setattr)
-sysfs_dir_operations = FileOperations(name="sysfs_dir_operations", readdir=_readdir,
+sysfs_file_inode_operations = InodeOperations(name="sysfs_file_inode_operations", setattr=sysfs_setattr)
+sysfs_dir_operations = FileOperations(name="sysfs_dir_operations", readdir=_readdir, read=generic_read_dir,
                                       llseek=generic_file_llseek)
 sysfs_file_operations = FileOperations(name="sysfs_file_operations", open=sysfs_open_file,
                                        read=sysfs_read_file, write=sysfs_write_file,

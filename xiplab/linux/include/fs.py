@@ -45,6 +45,8 @@ S_SYNC, S_NOATIME, S_APPEND, S_IMMUTABLE, S_DEAD, S_SWAPFILE = 1, 2, 4, 8, 16, 2
 
 ATTR_MODE, ATTR_UID, ATTR_GID, ATTR_SIZE, ATTR_ATIME, ATTR_MTIME, ATTR_CTIME = (
     1, 2, 4, 8, 16, 32, 64)
+ATTR_ATIME_SET, ATTR_MTIME_SET, ATTR_FORCE, ATTR_KILL_SUID, ATTR_KILL_SGID, ATTR_TIMES_SET = (
+    128, 256, 512, 1 << 11, 1 << 12, 1 << 16)
 
 
 class UserBuffer(Protocol):
@@ -290,6 +292,7 @@ class SuperBlock:
 
     Attributes:
         s_blocksize: bytes. s_maxbytes: largest file. s_fs_info: the file system's own part.
+        s_active: its mounts.
         s_inodes: the inode cache, by number.
     """
 
@@ -331,7 +334,11 @@ class FileSystemType:
 
 @dataclass(eq=False)
 class VfsMount:
-    """A file system at a place of the tree."""
+    """A file system at a place of the tree.
+
+    Attributes:
+        mnt_count: open files and tasks' directories on it.
+    """
 
     mnt_sb: SuperBlock
     mnt_root: Dentry
@@ -340,6 +347,7 @@ class VfsMount:
     mnt_devname: str
     mnt_path: str
     mnt_flags: int = 0
+    mnt_count: int = 0
 
 
 @dataclass(eq=False, slots=True)

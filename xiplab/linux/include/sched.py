@@ -41,6 +41,7 @@ class Task:
 
     Attributes:
         files: open files by descriptor; None where a descriptor is free.
+        close_on_exec: descriptors that exec() closes.
         rlimit_fsize: RLIMIT_FSIZE in bytes.
         pending: signal numbers sent to the task, oldest first.
         ended: it has exited, or its machine is gone. Kernel: exit_state
@@ -52,6 +53,7 @@ class Task:
     mm: MmStruct
     cred: Cred = field(default_factory=Cred)
     files: list[File | None] = field(default_factory=list)
+    close_on_exec: set[int] = field(default_factory=set)
     root: tuple[VfsMount, Dentry] | None = None
     pwd: tuple[VfsMount, Dentry] | None = None
     umask: int = 0o022

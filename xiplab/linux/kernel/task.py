@@ -5,7 +5,7 @@ Kernel: v3.6 kernel/fork.c, kernel/exit.c, kernel/sys.c
 
 from __future__ import annotations
 
-from xiplab.linux.fs.open import filp_close, fput
+from xiplab.linux.fs.open import filp_close, fput, set_fs_pwd
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.sched import Cred, Task
 from xiplab.linux.mm.memory import mm_alloc
@@ -17,19 +17,20 @@ def new_task(kernel: Kernel, comm: str, cred: Cred | None = None) -> Task:
     kernel.statics["last_pid"] = pid = kernel.statics.get("last_pid", 0) + 1
     task = Task(kernel, pid, comm, mm_alloc(kernel), cred or Cred())
     if kernel.mounts:
-        root = kernel.mounts[0]
-        task.root = task.pwd = (root, root.mnt_root)
+        task.root = (kernel.mounts[0], kernel.mounts[0].mnt_root)
+        set_fs_pwd(task, task.root)
     kernel.tasks.append(task)
     return task
 
 
 def do_exit(task: Task) -> None:
-    """Give back the task's memory and files."""
+    """Give back the task's memory, files and directory."""
     for filp in exit_mmap(task.mm):
         fput(filp)
     for fd, open_file in enumerate(task.files):
         if open_file is not None:
             filp_close(task, fd)
+    set_fs_pwd(task, None)
     task.kernel.tasks.remove(task)
     task.ended = True
 
