@@ -211,11 +211,7 @@ class Process:
 
     def sendfile(self, out: int, fd: int, offset: int | None, count: int) -> int:
         """sendfile(2): from `fd` (at `offset`, or at its position, which then moves) to `out`."""
-        filp = self._file(fd)
-        moved = do_sendfile(self._file(out), filp, filp.f_pos if offset is None else offset, count)
-        if offset is None:
-            filp.f_pos += moved
-        return moved
+        return do_sendfile(self._enter(), out, fd, offset, count)
 
     def io_submit(self, ctx: Kioctx, opcode: int, fd: int, buffer: Buffer, offset: int,
                   data: object = None) -> int:
@@ -231,7 +227,7 @@ class Process:
 
     def ftruncate(self, fd: int, length: int) -> None:
         """ftruncate(2). Raises OSError EINVAL if the file is not open for writing."""
-        do_sys_ftruncate(self._file(fd), length)
+        do_sys_ftruncate(self._enter(), fd, length)
 
     def truncate(self, path: PathName, length: int) -> None:
         do_sys_truncate(self._enter(), path, length)

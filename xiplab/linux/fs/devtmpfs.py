@@ -12,7 +12,7 @@ import errno
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
 from xiplab.linux.fs.inode import current_fs_time, iget_locked
-from xiplab.linux.fs.libfs import generic_read_dir, noop_fsync
+from xiplab.linux.fs.libfs import dcache_dir_lseek, generic_read_dir, noop_fsync
 from xiplab.linux.fs.read_write import do_sync_read, do_sync_write, generic_file_llseek
 from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice
 from xiplab.linux.include.fs import (
@@ -211,7 +211,7 @@ def_chr_fops = FileOperations(name="def_chr_fops", open=chrdev_open)
 no_aops = AddressSpaceOperations(name="no_device_aops")
 devtmpfs_dir_inode_operations = InodeOperations(name="devtmpfs_dir_inode_operations", lookup=_lookup)
 devtmpfs_dir_operations = FileOperations(
-    name="devtmpfs_dir_operations", readdir=_readdir, read=generic_read_dir, llseek=generic_file_llseek,
+    name="devtmpfs_dir_operations", readdir=_readdir, read=generic_read_dir, llseek=dcache_dir_lseek,
     fsync=noop_fsync)
 devtmpfs_ops = SuperOperations(name="devtmpfs_ops", statfs=_statfs)
 devtmpfs_fs_type = FileSystemType("devtmpfs", devtmpfs_fill_super, requires_dev=False, revalidate=True)

@@ -8,12 +8,20 @@ from __future__ import annotations
 import errno
 
 from xiplab.linux.fs.inode import current_fs_time
-from xiplab.linux.include.fs import S_IFDIR, S_IFMT, File, Inode, UserBuffer
+from xiplab.linux.fs.read_write import generic_file_llseek
+from xiplab.linux.include.fs import S_IFDIR, S_IFMT, SEEK_CUR, SEEK_SET, File, Inode, UserBuffer
 
 
 def generic_read_dir(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
     """A directory is no file to read(). Raises OSError EISDIR."""
     raise OSError(errno.EISDIR, f"{filp}: is a directory")
+
+
+def dcache_dir_lseek(filp: File, offset: int, whence: int) -> int:
+    """Directories have no end to count from. Raises OSError EINVAL for SEEK_END, or a position below 0."""
+    if whence not in (SEEK_SET, SEEK_CUR):
+        raise OSError(errno.EINVAL, f"{filp}: whence {whence} in a directory")
+    return generic_file_llseek(filp, offset, whence)
 
 
 def noop_fsync(filp: File, datasync: bool) -> None:

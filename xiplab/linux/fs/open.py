@@ -281,15 +281,19 @@ def do_sys_truncate(task: Task, name: PathName, length: int) -> None:
         put_write_access(inode)
 
 
-def do_sys_ftruncate(filp: File, length: int) -> None:
+def do_sys_ftruncate(task: Task, fd: int, length: int) -> None:
     """ftruncate(2).
 
     Raises:
-        OSError: EINVAL a negative length, no regular file, or not open for writing; EPERM append-only.
+        OSError: EINVAL a negative length, no regular file, or not open for writing; EBADF; EPERM
+            append-only.
     """
+    if length < 0:
+        raise OSError(errno.EINVAL, f"ftruncate: length {length}")
+    filp = fget(task, fd)
     inode = filp.f_inode
-    if length < 0 or inode.i_mode & S_IFMT != S_IFREG or not filp.f_mode & FMODE_WRITE:
-        raise OSError(errno.EINVAL, f"{filp}: cannot be cut to {length} bytes")
+    if inode.i_mode & S_IFMT != S_IFREG or not filp.f_mode & FMODE_WRITE:
+        raise OSError(errno.EINVAL, f"{filp}: no regular file, or not open for writing")
     if inode.i_flags & S_APPEND:
         raise OSError(errno.EPERM, f"{filp}: append-only")
     do_truncate(inode, length)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from xiplab.linux.fs.attr import simple_setattr
 from xiplab.linux.fs.inode import current_fs_time, inode_init_owner, new_inode
 from xiplab.linux.fs.libfs import (
+    dcache_dir_lseek,
     generic_read_dir,
     names_of,
     noop_fsync,
@@ -152,6 +153,6 @@ ramfs_dir_inode_operations = InodeOperations(
     unlink=simple_unlink, symlink=ramfs_symlink, mkdir=ramfs_mkdir, rmdir=simple_rmdir, mknod=ramfs_mknod,
     rename=simple_rename, setattr=simple_setattr)
 ramfs_dir_operations = FileOperations(name="ramfs_dir_operations", readdir=dcache_readdir,
-                                      read=generic_read_dir, llseek=generic_file_llseek, fsync=noop_fsync)
+                                      read=generic_read_dir, llseek=dcache_dir_lseek, fsync=noop_fsync)
 ramfs_ops = SuperOperations(name="ramfs_ops", evict_inode=ramfs_evict_inode, statfs=simple_statfs)
 ramfs_fs_type = FileSystemType("ramfs", ramfs_fill_super, requires_dev=False)

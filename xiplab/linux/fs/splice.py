@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import errno
 
+from xiplab.linux.fs.open import fget
 from xiplab.linux.fs.read_write import rw_verify_area, vfs_write
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import O_APPEND, File
+from xiplab.linux.include.sched import Task
 from xiplab.linux.mm.iov import FreshBytes, HostBuffer
 
 PIPE_BYTES = 16 * 4096
@@ -26,20 +28,35 @@ def default_file_splice_read(filp: File, count: int, pos: int) -> bytes:
     return buf.take(filp.f_op.read(filp, buf, count, pos))
 
 
-def do_sendfile(out: File, filp: File, pos: int, count: int) -> int:
-    """Move up to `count` bytes of `filp` from `pos` on to `out` at its position; returns how many.
+def do_sendfile(task: Task, out_fd: int, in_fd: int, offset: int | None, count: int) -> int:
+    """sendfile(2): move up to `count` bytes of `in_fd` from `offset` on to `out_fd` at its position.
 
+    Args:
+        offset: None for the position of `in_fd`, which then moves.
+    Returns:
+        how many bytes were moved.
     Raises:
-        OSError: EBADF not open for the direction; EINVAL `out` appends; else what reading or writing
-            answers, if nothing was moved before.
+        OSError: EBADF no descriptor, or not open for the direction; EINVAL a bad offset, or `out_fd`
+            appends; else what reading or writing answers, if nothing was moved before.
     """
+    filp = fget(task, in_fd)
     if not filp.f_mode & FMODE_READ:
         raise OSError(errno.EBADF, f"{filp}: not open for reading")
+    pos = filp.f_pos if offset is None else offset
+    count = rw_verify_area(filp, pos, count)
+    out = fget(task, out_fd)
     if not out.f_mode & FMODE_WRITE:
         raise OSError(errno.EBADF, f"{out}: not open for writing")
     if out.f_flags & O_APPEND:
         raise OSError(errno.EINVAL, f"{out}: is open for appending")
-    count = rw_verify_area(filp, pos, count)
+    moved = splice_direct(filp, out, pos, count)
+    if offset is None:
+        filp.f_pos = pos + moved
+    return moved
+
+
+def splice_direct(filp: File, out: File, pos: int, count: int) -> int:
+    """Piece by piece, each as large as a pipe, until one comes short."""
     splice_read = filp.f_op.splice_read or default_file_splice_read
     moved = 0
     while moved < count:
