@@ -234,10 +234,11 @@ def _allocate_in_group(sb: SuperBlock, group: int, bit: int, count: int) -> tupl
 
 
 def _in_system_zone(sb: SuperBlock, group: int, block: int, count: int) -> bool:
-    """Whether one of the blocks is a bitmap or belongs to the inode table of that group."""
+    """Whether one of the blocks is a bitmap or belongs to the inode table of that group, or is block 0,
+    which stands for a hole."""
     block_bitmap, inode_bitmap, inode_table = group_places(sb, group)
     last = block + count - 1
-    return (block <= block_bitmap <= last or block <= inode_bitmap <= last
+    return (not block or block <= block_bitmap <= last or block <= inode_bitmap <= last
             or (block < inode_table + EXT2_SB(sb).s_itb_per_group and inode_table <= last))
 
 

@@ -100,7 +100,7 @@ def ext2_check_page(directory: Inode, n: int, data: memoryview) -> list[int]:
     max_inumber = EXT2_SB(directory.i_sb).s_inodes_count
     starts: list[int] = []
     offset = 0
-    while offset < limit:
+    while offset <= limit - ext2_dir_rec_len(1):
         ino, rec_len, name_len, _ = _unpack(data, offset)
         why = _record_error(ino, rec_len, name_len, chunk_size - offset % chunk_size, max_inumber)
         if why:
@@ -108,6 +108,8 @@ def ext2_check_page(directory: Inode, n: int, data: memoryview) -> list[int]:
                            f"inode={ino}, rec_len={rec_len}, name_len={name_len}")
         starts.append(offset)
         offset += rec_len
+    if offset != limit:
+        raise _corrupt(directory, "entry spans the page boundary", (n << PAGE_SHIFT) + offset)
     return starts
 
 
