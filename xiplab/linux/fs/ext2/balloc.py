@@ -18,86 +18,64 @@ Differs: no reservation windows, so files written by turns get blocks by turns.
 from __future__ import annotations
 
 import errno
-import struct
 
 from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty, sb_bread, sync_dirty_buffer
-from xiplab.linux.fs.ext2.ext2 import (
-    EXT2_SB,
-    ext2_error,
-    ext2_group_first_block_no,
-)
-from xiplab.linux.fs.ext2.ext2_fs import EXT2_GROUP_DESC_FORMAT, Ext2GroupDesc
+from xiplab.linux.fs.ext2.ext2 import EXT2_SB, Ext2Group, ext2_error
 from xiplab.linux.fs.inode import mark_inode_dirty
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode, SuperBlock
 from xiplab.linux.include.sched import CAP_SYS_RESOURCE
 from xiplab.units import SECTOR_SHIFT, Block
 
-_FREE_BLOCKS = struct.Struct("<H")
-_FREE_BLOCKS_AT = 12
 
-
-def ext2_get_group_desc(sb: SuperBlock, group: int) -> tuple[BufferHead, int]:
-    """The buffer that holds the descriptor of `group`, and where in it.
+def ext2_get_group_desc(sb: SuperBlock, group: int) -> Ext2Group:
+    """The group number `group`.
 
     Raises:
-        OSError: EIO for a group that does not exist.
+        OSError: EIO if it does not exist.
     """
-    info = EXT2_SB(sb)
-    if not 0 <= group < info.s_groups_count:
+    groups = EXT2_SB(sb).s_groups
+    if not 0 <= group < len(groups):
         ext2_error(sb, "ext2_get_group_desc", f"block_group >= groups_count - block_group = {group}, "
-                                              f"groups_count = {info.s_groups_count}")
-        raise OSError(errno.EIO, f"{sb}: group {group} does not exist ({info.s_groups_count} groups)")
-    which, index = divmod(group, info.s_desc_per_block)
-    return info.s_group_desc[which], index * Ext2GroupDesc.dtype.itemsize
+                                              f"groups_count = {len(groups)}")
+        raise OSError(errno.EIO, f"{sb}: group {group} does not exist ({len(groups)} groups)")
+    return groups[group]
 
 
-def group_places(sb: SuperBlock, group: int) -> tuple[int, int, int]:
-    """The blocks of block bitmap and inode bitmap, and the first one of the inode table."""
-    bh, offset = ext2_get_group_desc(sb, group)
-    block_bitmap, inode_bitmap, inode_table, *_ = EXT2_GROUP_DESC_FORMAT.unpack_from(bh.b_data, offset)
-    return block_bitmap, inode_bitmap, inode_table
-
-
-def ext2_valid_block_bitmap(sb: SuperBlock, group: int, bh: BufferHead) -> bool:
+def ext2_valid_block_bitmap(sb: SuperBlock, group: Ext2Group, bh: BufferHead) -> bool:
     """Whether the bitmap counts the group's own bitmaps and inode table as taken."""
-    info = EXT2_SB(sb)
-    block_bitmap, inode_bitmap, inode_table = group_places(sb, group)
-    first = ext2_group_first_block_no(sb, group)
-    table = range(inode_table - first, inode_table - first + info.s_itb_per_group)
-    taken = [block_bitmap - first, inode_bitmap - first, *table]
+    first = group.first_block
+    table = group.inode_table - first
+    taken = [group.block_bitmap - first, group.inode_bitmap - first,
+             *range(table, table + EXT2_SB(sb).s_itb_per_group)]
     limit = len(bh.b_data) * 8
     valid = all(0 <= bit < limit and bh.b_data[bit >> 3] >> (bit & 7) & 1 for bit in taken)
     if not valid:
-        ext2_error(sb, "ext2_valid_block_bitmap", f"Invalid block bitmap - block_group = {group}, "
-                                                  f"block = {block_bitmap}")
+        ext2_error(sb, "ext2_valid_block_bitmap", "Invalid block bitmap - block_group = "
+                   f"{EXT2_SB(sb).s_groups.index(group)}, block = {bh.b_blocknr}")
     return valid
 
 
-def read_block_bitmap(sb: SuperBlock, group: int) -> BufferHead:
+def read_block_bitmap(sb: SuperBlock, group: Ext2Group) -> BufferHead:
     """The buffer of the group's block bitmap; what is wrong with it is logged when it is first read.
 
     Raises:
         OSError: EIO.
     """
-    info = EXT2_SB(sb)
-    block = group_places(sb, group)[0]
-    try:
-        bh = sb_bread(sb, block)
-    except OSError:
-        ext2_error(sb, "read_block_bitmap", f"Cannot read block bitmap - block_group = {group}, "
-                                            f"block_bitmap = {block}")
-        raise
-    if group not in info.s_checked_bitmaps:
-        info.s_checked_bitmaps.add(group)
-        ext2_valid_block_bitmap(sb, group, bh)
-    return bh
+    if group.block_bits is None:
+        try:
+            group.block_bits = sb_bread(sb, group.block_bitmap)
+        except OSError:
+            ext2_error(sb, "read_block_bitmap", "Cannot read block bitmap - block_group = "
+                       f"{EXT2_SB(sb).s_groups.index(group)}, block_bitmap = {group.block_bitmap}")
+            raise
+        ext2_valid_block_bitmap(sb, group, group.block_bits)
+    return group.block_bits
 
 
-def group_adjust_blocks(sb: SuperBlock, bh: BufferHead, offset: int, count: int) -> None:
+def group_adjust_blocks(sb: SuperBlock, group: Ext2Group, count: int) -> None:
     """`count` more blocks of the group are free (below 0: fewer)."""
-    free = _FREE_BLOCKS.unpack_from(bh.b_data, offset + _FREE_BLOCKS_AT)[0]
-    _FREE_BLOCKS.pack_into(bh.b_data, offset + _FREE_BLOCKS_AT, (free + count) & 0xFFFF)
-    mark_buffer_dirty(bh)
+    group.free_blocks += count
+    group.store_counts()
     EXT2_SB(sb).s_freeblocks_counter += count
 
 
@@ -157,11 +135,13 @@ def ext2_try_to_allocate(bitmap: memoryview, goal: int, end: int, count: int) ->
 
     The first bit is -1 if the group has none before `end`.
     """
-    start = max(goal, 0)
     if goal < 0 or bitmap[goal >> 3] >> (goal & 7) & 1:
-        goal = find_next_usable_block(bitmap, start, end)
+        goal = find_next_usable_block(bitmap, max(goal, 0), end)
         if goal < 0:
             return -1, 0
+    if count == 1:
+        bitmap[goal >> 3] |= 1 << (goal & 7)
+        return goal, 1
     num = _free_run(bitmap, goal, min(count, end - goal))
     _flip_bits(bitmap, goal, (1 << num) - 1, num)
     return goal, num
@@ -170,10 +150,9 @@ def ext2_try_to_allocate(bitmap: memoryview, goal: int, end: int, count: int) ->
 def ext2_has_free_blocks(sb: SuperBlock) -> bool:
     """Whether the running task may take a block: the last ones are reserved."""
     info = EXT2_SB(sb)
-    cred = sb.s_kernel.current.cred
-    reserved = info.s_es.s_r_blocks_count
-    if info.s_freeblocks_counter >= reserved + 1:
+    if info.s_freeblocks_counter > info.s_r_blocks_count:
         return True
+    cred = sb.s_kernel.current.cred
     privileged = (CAP_SYS_RESOURCE in cred.capabilities or cred.fsuid == info.s_resuid
                   or (info.s_resgid != 0 and info.s_resgid in cred.groups | {cred.fsgid}))
     return privileged and info.s_freeblocks_counter > 0
@@ -192,14 +171,16 @@ def ext2_new_blocks(inode: Inode, goal: int, count: int) -> tuple[Block, int]:
         raise no_space(sb)
     if not info.s_first_data_block <= goal < info.s_blocks_count:
         goal = info.s_first_data_block
-    first_group, bit = divmod(goal - info.s_first_data_block, info.s_blocks_per_group)
-    for i in range(info.s_groups_count + 1):
-        group = (first_group + i) % info.s_groups_count
-        block, num = _allocate_in_group(sb, group, bit if i == 0 else -1, count)
-        if num:
-            inode.i_blocks += num * (sb.s_blocksize >> SECTOR_SHIFT)
-            mark_inode_dirty(inode)
-            return block, num
+    first, bit = divmod(goal - info.s_first_data_block, info.s_blocks_per_group)
+    groups = info.s_groups
+    for i in range(len(groups) + 1):
+        group = groups[(first + i) % len(groups)]
+        if group.free_blocks:
+            block, num = _allocate_in_group(sb, group, -1 if i else bit, count)
+            if num:
+                inode.i_blocks += num * (sb.s_blocksize >> SECTOR_SHIFT)
+                mark_inode_dirty(inode)
+                return block, num
     raise no_space(sb)
 
 
@@ -208,38 +189,33 @@ def no_space(sb: SuperBlock) -> OSError:
     return OSError(errno.ENOSPC, f"{sb}: no block is free ({free} left, some may be reserved)")
 
 
-def _allocate_in_group(sb: SuperBlock, group: int, bit: int, count: int) -> tuple[Block, int]:
+def _allocate_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -> tuple[Block, int]:
     """Take blocks of one group; none (0, 0) if it is full."""
     info = EXT2_SB(sb)
-    desc, offset = ext2_get_group_desc(sb, group)
-    if not _FREE_BLOCKS.unpack_from(desc.b_data, offset + _FREE_BLOCKS_AT)[0]:
-        return Block(0), 0
     bh = read_block_bitmap(sb, group)
-    first = ext2_group_first_block_no(sb, group)
-    end = min(info.s_blocks_per_group, info.s_blocks_count - first)
+    end = min(info.s_blocks_per_group, info.s_blocks_count - group.first_block)
     while True:
         here, num = ext2_try_to_allocate(bh.b_data, bit, end, count)
         if here < 0:
             return Block(0), 0
         mark_buffer_dirty(bh)
-        block = Block(first + here)
-        if not _in_system_zone(sb, group, block, num):
+        block = Block(group.first_block + here)
+        if not _in_system_zone(info.s_itb_per_group, group, block, num):
             break
         ext2_error(sb, "ext2_new_blocks",
                    f"Allocating block in system zone - blocks from {block}, length {num}")
-    group_adjust_blocks(sb, desc, offset, -num)
+    group_adjust_blocks(sb, group, -num)
     if sb.s_flags & MS_SYNCHRONOUS:
         sync_dirty_buffer(bh)
     return block, num
 
 
-def _in_system_zone(sb: SuperBlock, group: int, block: int, count: int) -> bool:
+def _in_system_zone(itb_per_group: int, group: Ext2Group, block: int, count: int) -> bool:
     """Whether one of the blocks is a bitmap or belongs to the inode table of that group, or is block 0,
     which stands for a hole."""
-    block_bitmap, inode_bitmap, inode_table = group_places(sb, group)
     last = block + count - 1
-    return (not block or block <= block_bitmap <= last or block <= inode_bitmap <= last
-            or (block < inode_table + EXT2_SB(sb).s_itb_per_group and inode_table <= last))
+    return (not block or block <= group.block_bitmap <= last or block <= group.inode_bitmap <= last
+            or (block < group.inode_table + itb_per_group and group.inode_table <= last))
 
 
 def ext2_free_blocks(inode: Inode, block: int, count: int) -> None:
@@ -256,21 +232,20 @@ def ext2_free_blocks(inode: Inode, block: int, count: int) -> None:
                    f"Freeing blocks not in datazone - block = {block}, count = {count}")
         return
     while count > 0:
-        group, bit = divmod(block - info.s_first_data_block, info.s_blocks_per_group)
+        number, bit = divmod(block - info.s_first_data_block, info.s_blocks_per_group)
         here = min(count, info.s_blocks_per_group - bit)
-        freed = _free_in_group(sb, group, bit, here)
+        freed = _free_in_group(sb, info.s_groups[number], bit, here)
         inode.i_blocks = max(inode.i_blocks - freed * (sb.s_blocksize >> SECTOR_SHIFT), 0)
         block += here
         count -= here
     mark_inode_dirty(inode)
 
 
-def _free_in_group(sb: SuperBlock, group: int, bit: int, count: int) -> int:
+def _free_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -> int:
     """Clear bits of one group; returns how many were set."""
-    block = ext2_group_first_block_no(sb, group) + bit
-    desc, offset = ext2_get_group_desc(sb, group)
+    block = group.first_block + bit
     bh = read_block_bitmap(sb, group)
-    if _in_system_zone(sb, group, block, count):
+    if _in_system_zone(EXT2_SB(sb).s_itb_per_group, group, block, count):
         ext2_error(sb, "ext2_free_blocks",
                    f"Freeing blocks in system zones - Block = {block}, count = {count}")
         return 0
@@ -281,20 +256,7 @@ def _free_in_group(sb: SuperBlock, group: int, bit: int, count: int) -> int:
                                            f"{count} blocks")
     _flip_bits(bh.b_data, bit, taken, count)
     mark_buffer_dirty(bh)
-    group_adjust_blocks(sb, desc, offset, freed)
+    group_adjust_blocks(sb, group, freed)
     if sb.s_flags & MS_SYNCHRONOUS:
         sync_dirty_buffer(bh)
     return freed
-
-
-def ext2_count_free_blocks(sb: SuperBlock) -> int:
-    """The sum of the groups' counts."""
-    return sum(_FREE_BLOCKS.unpack_from(bh.b_data, offset + _FREE_BLOCKS_AT)[0]
-               for bh, offset in group_descriptors(sb))
-
-
-def group_descriptors(sb: SuperBlock) -> list[tuple[BufferHead, int]]:
-    """Buffer and offset of each group's descriptor."""
-    return [ext2_get_group_desc(sb, group) for group in range(EXT2_SB(sb).s_groups_count)]
-
-

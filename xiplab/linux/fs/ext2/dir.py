@@ -29,7 +29,6 @@ from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, DirEntry, DirIndex, ext2_
 from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_BTREE_FL,
     EXT2_DIR_ENTRY_FORMAT,
-    EXT2_FEATURE_INCOMPAT_FILETYPE,
     EXT2_FT_BLKDEV,
     EXT2_FT_CHRDEV,
     EXT2_FT_DIR,
@@ -216,7 +215,7 @@ def ext2_file_type(inode: Inode) -> int:
 
     Kernel: ext2_set_de_type()
     """
-    if EXT2_SB(inode.i_sb).s_es.s_feature_incompat & EXT2_FEATURE_INCOMPAT_FILETYPE:
+    if EXT2_SB(inode.i_sb).s_filetype:
         return EXT2_TYPE_BY_MODE.get(inode.i_mode & S_IFMT, EXT2_FT_UNKNOWN)
     return EXT2_FT_UNKNOWN
 

@@ -10,6 +10,7 @@ Kernel: v3.6 fs/ext2/ext2.h; ext2_msg(), ext2_error() and ext2_sync_super() of f
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -57,6 +58,42 @@ class InodeTables(NamedTuple):
     a_ops: AddressSpaceOperations
 
 
+COUNTS = struct.Struct("<HHH")
+COUNTS_AT = 12
+"""The three counts of a group descriptor, and where they begin."""
+
+
+@dataclass(eq=False, slots=True)
+class Ext2Group:
+    """A group: its descriptor, read once, and its bitmaps.
+
+    Attributes:
+        desc, offset: the descriptor's buffer and place, which store_counts() keeps up to date.
+        first_block: of the group. block_bitmap, inode_bitmap, inode_table: as in the descriptor.
+        block_bits, inode_bits: the bitmaps' buffers, once they were read.
+        debt: more directories than files were made here lately. Kernel: s_debts[group]
+    """
+
+    desc: BufferHead
+    offset: int
+    first_block: Block
+    block_bitmap: int
+    inode_bitmap: int
+    inode_table: int
+    free_blocks: int
+    free_inodes: int
+    used_dirs: int
+    block_bits: BufferHead | None = None
+    inode_bits: BufferHead | None = None
+    debt: int = 0
+
+    def store_counts(self) -> None:
+        """Put the counts into the descriptor, where they have 16 bits."""
+        COUNTS.pack_into(self.desc.b_data, self.offset + COUNTS_AT, self.free_blocks & 0xFFFF,
+                         self.free_inodes & 0xFFFF, self.used_dirs & 0xFFFF)
+        self.desc.b_dirty = True
+
+
 @dataclass(eq=False, slots=True)
 class Ext2SbInfo:
     """What a mounted ext2 keeps.
@@ -64,10 +101,10 @@ class Ext2SbInfo:
     Attributes:
         s_es: the super block's record, in s_sbh. s_sb_block: in units of 1 KiB.
         s_mount_state: what s_state becomes at unmount.
-        s_group_desc: the buffers with the group descriptors. s_debts: see ialloc.py.
+        s_group_desc: the buffers with the group descriptors. s_groups: the groups.
         s_freeblocks_counter, s_freeinodes_counter, s_dirs_counter: sums over all groups.
+        s_filetype: records of directories have a file type.
         s_clear_xip_target: zeroes new blocks in place; None without xip. s_inode_tables: see super.py.
-        s_checked_bitmaps: groups whose block bitmap was checked when it was first read.
     """
 
     s_sb_block: int
@@ -86,17 +123,18 @@ class Ext2SbInfo:
     s_desc_per_block: int = 0
     s_first_data_block: int = 0
     s_blocks_count: int = 0
+    s_r_blocks_count: int = 0
     s_inodes_count: int = 0
+    s_filetype: bool = False
     s_groups_count: int = 0
     s_group_desc: list[BufferHead] = field(default_factory=list)
-    s_debts: bytearray = field(default_factory=bytearray)
+    s_groups: list[Ext2Group] = field(default_factory=list)
     s_freeblocks_counter: int = 0
     s_freeinodes_counter: int = 0
     s_dirs_counter: int = 0
     s_next_generation: int = 0
     s_clear_xip_target: Callable[[Inode, int, int], None] | None = None
     s_inode_tables: dict[int, InodeTables] = field(default_factory=dict)
-    s_checked_bitmaps: set[int] = field(default_factory=set)
 
 
 class DirEntry(NamedTuple):

@@ -15,20 +15,16 @@ can be repeated.
 from __future__ import annotations
 
 import errno
-import struct
+from collections.abc import Iterator
 
 from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty, sb_bread, sync_dirty_buffer
-from xiplab.linux.fs.ext2.balloc import (
-    ext2_get_group_desc,
-    find_next_zero_bit,
-    group_descriptors,
-    group_places,
-)
+from xiplab.linux.fs.ext2.balloc import ext2_get_group_desc, find_next_zero_bit
 from xiplab.linux.fs.ext2.ext2 import (
     EXT2_I,
     EXT2_MOUNT_GRPID,
     EXT2_MOUNT_OLDALLOC,
     EXT2_SB,
+    Ext2Group,
     Ext2InodeInfo,
     ext2_error,
 )
@@ -61,44 +57,33 @@ from xiplab.units import Ino
 INODE_COST = 64
 BLOCK_COST = 256
 
-_COUNTS = struct.Struct("<HHH")
-_COUNTS_AT = 12
-
 
 def is_directory(mode: int) -> bool:
     return mode & S_IFMT == S_IFDIR
 
 
-def read_inode_bitmap(sb: SuperBlock, group: int) -> BufferHead:
+def read_inode_bitmap(sb: SuperBlock, group: Ext2Group) -> BufferHead:
     """The buffer of the group's inode bitmap.
 
     Raises:
         OSError: EIO.
     """
-    block = group_places(sb, group)[1]
-    try:
-        return sb_bread(sb, block)
-    except OSError:
-        ext2_error(sb, "read_inode_bitmap", f"Cannot read inode bitmap - block_group = {group}, "
-                                            f"inode_bitmap = {block}")
-        raise
+    if group.inode_bits is None:
+        try:
+            group.inode_bits = sb_bread(sb, group.inode_bitmap)
+        except OSError:
+            ext2_error(sb, "read_inode_bitmap", "Cannot read inode bitmap - block_group = "
+                       f"{EXT2_SB(sb).s_groups.index(group)}, inode_bitmap = {group.inode_bitmap}")
+            raise
+    return group.inode_bits
 
 
-def _counts(sb: SuperBlock, group: int) -> tuple[int, int, int]:
-    """Free blocks, free inodes and directories of the group."""
-    desc, offset = ext2_get_group_desc(sb, group)
-    blocks, inodes, directories = _COUNTS.unpack_from(desc.b_data, offset + _COUNTS_AT)
-    return blocks, inodes, directories
-
-
-def _adjust_inodes(sb: SuperBlock, group: int, free: int, directories: int) -> None:
+def _adjust_inodes(sb: SuperBlock, group: Ext2Group, free: int, directories: int) -> None:
     """`free` more inodes of the group are free, and `directories` more are directories."""
     info = EXT2_SB(sb)
-    desc, offset = ext2_get_group_desc(sb, group)
-    counts = _COUNTS.unpack_from(desc.b_data, offset + _COUNTS_AT)
-    _COUNTS.pack_into(desc.b_data, offset + _COUNTS_AT, counts[0], (counts[1] + free) & 0xFFFF,
-                      (counts[2] + directories) & 0xFFFF)
-    mark_buffer_dirty(desc)
+    group.free_inodes += free
+    group.used_dirs += directories
+    group.store_counts()
     info.s_freeinodes_counter += free
     info.s_dirs_counter += directories
 
@@ -115,7 +100,8 @@ def ext2_free_inode(inode: Inode) -> None:
     if ino < info.s_first_ino or ino > info.s_inodes_count:
         ext2_error(sb, "ext2_free_inode", f"reserved or nonexistent inode {ino}")
         return
-    group, bit = divmod(ino - 1, info.s_inodes_per_group)
+    number, bit = divmod(ino - 1, info.s_inodes_per_group)
+    group = ext2_get_group_desc(sb, number)
     bh = read_inode_bitmap(sb, group)
     byte, mask = bh.b_data[bit >> 3], 1 << (bit & 7)
     if not byte & mask:
@@ -133,12 +119,8 @@ def find_group_dir(sb: SuperBlock) -> int:
     the most free blocks; -1 if all inodes are taken."""
     info = EXT2_SB(sb)
     average = info.s_freeinodes_counter // info.s_groups_count
-    best, best_blocks = -1, -1
-    for group in range(info.s_groups_count):
-        blocks, inodes, _ = _counts(sb, group)
-        if inodes and inodes >= average and blocks > best_blocks:
-            best, best_blocks = group, blocks
-    return best
+    good = [n for n, group in enumerate(info.s_groups) if group.free_inodes >= max(average, 1)]
+    return max(good, key=lambda n: info.s_groups[n].free_blocks, default=-1)
 
 
 def find_group_orlov(sb: SuperBlock, parent: Inode) -> int:
@@ -148,11 +130,11 @@ def find_group_orlov(sb: SuperBlock, parent: Inode) -> int:
     return group if group >= 0 else _group_with_free_inodes(sb, parent)
 
 
-def _groups_from(sb: SuperBlock, parent: Inode) -> list[int]:
-    """All groups, the parent's first."""
-    ngroups = EXT2_SB(sb).s_groups_count
+def _groups_from(sb: SuperBlock, parent: Inode) -> Iterator[tuple[int, Ext2Group]]:
+    """All groups and their numbers, the parent's first."""
+    groups = EXT2_SB(sb).s_groups
     start = EXT2_I(parent).i_block_group
-    return [(start + i) % ngroups for i in range(ngroups)]
+    return ((n % len(groups), groups[n % len(groups)]) for n in range(start, start + len(groups)))
 
 
 def _group_with_fewest_directories(sb: SuperBlock, parent: Inode) -> int:
@@ -160,28 +142,27 @@ def _group_with_fewest_directories(sb: SuperBlock, parent: Inode) -> int:
     average_inodes = info.s_freeinodes_counter // info.s_groups_count
     average_blocks = info.s_freeblocks_counter // info.s_groups_count
     best, fewest = -1, info.s_inodes_per_group
-    for group in _groups_from(sb, parent):
-        blocks, inodes, directories = _counts(sb, group)
-        if inodes and directories < fewest and inodes >= average_inodes and blocks >= average_blocks:
-            best, fewest = group, directories
+    for n, group in _groups_from(sb, parent):
+        if (group.free_inodes and group.used_dirs < fewest and group.free_inodes >= average_inodes
+                and group.free_blocks >= average_blocks):
+            best, fewest = n, group.used_dirs
     return best
 
 
 def _group_not_crowded(sb: SuperBlock, parent: Inode) -> int:
     info = EXT2_SB(sb)
     ngroups, inodes_per_group = info.s_groups_count, info.s_inodes_per_group
-    directories_total = max(info.s_dirs_counter, 1)
-    max_dirs = directories_total // ngroups + inodes_per_group // 16
+    directories = max(info.s_dirs_counter, 1)
+    max_dirs = directories // ngroups + inodes_per_group // 16
     min_inodes = info.s_freeinodes_counter // ngroups - inodes_per_group // 4
     min_blocks = info.s_freeblocks_counter // ngroups - info.s_blocks_per_group // 4
-    blocks_per_dir = (info.s_blocks_count - info.s_freeblocks_counter) // directories_total
+    blocks_per_dir = (info.s_blocks_count - info.s_freeblocks_counter) // directories
     max_debt = info.s_blocks_per_group // max(blocks_per_dir, BLOCK_COST)
     max_debt = max(min(max_debt, inodes_per_group // INODE_COST, 255), 1)
-    for group in _groups_from(sb, parent):
-        blocks, inodes, directories = _counts(sb, group)
-        if (inodes and info.s_debts[group] < max_debt and directories < max_dirs
-                and inodes >= min_inodes and blocks >= min_blocks):
-            return group
+    for n, group in _groups_from(sb, parent):
+        if (group.free_inodes and group.debt < max_debt and group.used_dirs < max_dirs
+                and group.free_inodes >= min_inodes and group.free_blocks >= min_blocks):
+            return n
     return -1
 
 
@@ -189,10 +170,9 @@ def _group_with_free_inodes(sb: SuperBlock, parent: Inode) -> int:
     """The next group with at least the average of free inodes, else with any; -1 if there is none."""
     info = EXT2_SB(sb)
     for at_least in (info.s_freeinodes_counter // info.s_groups_count, 1):
-        for group in _groups_from(sb, parent):
-            inodes = _counts(sb, group)[1]
-            if inodes and inodes >= at_least:
-                return group
+        for n, group in _groups_from(sb, parent):
+            if group.free_inodes >= max(at_least, 1):
+                return n
     return -1
 
 
@@ -202,20 +182,18 @@ def find_group_other(sb: SuperBlock, parent: Inode) -> int:
     The parent's group; else groups at distances that double, from a start that the directory's
     number chooses (so that full groups do not send all to one neighbour); else any with a free inode.
     """
-    ngroups = EXT2_SB(sb).s_groups_count
-    parent_group = EXT2_I(parent).i_block_group
-    blocks, inodes, _ = _counts(sb, parent_group)
-    if blocks and inodes:
-        return parent_group
-    group = (parent_group + parent.i_ino) % ngroups
+    groups = EXT2_SB(sb).s_groups
+    n = EXT2_I(parent).i_block_group
+    if groups[n].free_inodes and groups[n].free_blocks:
+        return n
+    n = (n + parent.i_ino) % len(groups)
     step = 1
-    while step < ngroups:
-        group = (group + step) % ngroups
-        blocks, inodes, _ = _counts(sb, group)
-        if blocks and inodes:
-            return group
+    while step < len(groups):
+        n = (n + step) % len(groups)
+        if groups[n].free_inodes and groups[n].free_blocks:
+            return n
         step <<= 1
-    return next((g for g in _groups_from(sb, parent) if _counts(sb, g)[1]), -1)
+    return next((n for n, group in _groups_from(sb, parent) if group.free_inodes), -1)
 
 
 def _choose_group(directory: Inode, mode: int) -> int:
@@ -227,29 +205,29 @@ def _choose_group(directory: Inode, mode: int) -> int:
     return find_group_orlov(sb, directory)
 
 
-def _take_inode(sb: SuperBlock, group: int) -> tuple[Ino, int]:
-    """A free number of `group` or of the groups behind it, now marked as taken, and its group.
+def _take_inode(sb: SuperBlock, first: int) -> tuple[Ino, int]:
+    """A free number of group `first` or of those behind it, now marked as taken, and its group.
 
     Raises:
         OSError: ENOSPC; EIO if the bitmap offers a number that cannot be.
     """
     info = EXT2_SB(sb)
-    for i in range(info.s_groups_count):
-        here = (group + i) % info.s_groups_count
-        bh = read_inode_bitmap(sb, here)
+    for n in range(first, first + info.s_groups_count):
+        number = n % info.s_groups_count
+        bh = read_inode_bitmap(sb, info.s_groups[number])
         bit = find_next_zero_bit(bh.b_data, info.s_inodes_per_group, 0)
         if bit == info.s_inodes_per_group:
             continue
-        bh.b_data[bit >> 3] = bh.b_data[bit >> 3] | 1 << (bit & 7)
+        bh.b_data[bit >> 3] |= 1 << (bit & 7)
         mark_buffer_dirty(bh)
         if sb.s_flags & MS_SYNCHRONOUS:
             sync_dirty_buffer(bh)
-        ino = here * info.s_inodes_per_group + bit + 1
+        ino = number * info.s_inodes_per_group + bit + 1
         if ino < info.s_first_ino or ino > info.s_inodes_count or ino in sb.s_inodes:
             ext2_error(sb, "ext2_new_inode", "reserved inode, inode in use or inode > inodes count - "
-                                             f"block_group = {here}, inode={ino}")
-            raise OSError(errno.EIO, f"{sb}: the bitmap of group {here} offers inode {ino}")
-        return Ino(ino), here
+                                             f"block_group = {number}, inode={ino}")
+            raise OSError(errno.EIO, f"{sb}: the bitmap of group {number} offers inode {ino}")
+        return Ino(ino), number
     raise OSError(errno.ENOSPC, f"{sb}: all {info.s_inodes_count} inodes are taken")
 
 
@@ -294,33 +272,21 @@ def ext2_new_inode(directory: Inode, mode: int) -> Inode:
     """
     sb = directory.i_sb
     info = EXT2_SB(sb)
-    group = _choose_group(directory, mode)
-    if group < 0:
+    number = _choose_group(directory, mode)
+    if number < 0:
         raise OSError(errno.ENOSPC, f"{sb}: all {info.s_inodes_count} inodes are taken")
-    ino, group = _take_inode(sb, group)
-    _adjust_inodes(sb, group, -1, 1 if is_directory(mode) else 0)
-    debt = info.s_debts[group]
-    if is_directory(mode):
-        info.s_debts[group] = min(debt + 1, 255)
-    elif debt:
-        info.s_debts[group] = debt - 1
+    ino, number = _take_inode(sb, number)
+    group = info.s_groups[number]
+    is_dir = is_directory(mode)
+    _adjust_inodes(sb, group, -1, int(is_dir))
+    group.debt = min(group.debt + 1, 255) if is_dir else max(group.debt - 1, 0)
     inode = new_inode(sb, ino)
     inode_init_owner(inode, directory, mode, grpid=bool(info.s_mount_opt & EXT2_MOUNT_GRPID))
     inode.i_atime = inode.i_mtime = inode.i_ctime = current_fs_time(sb)
     inherited = EXT2_I(directory).i_flags & EXT2_FL_INHERITED
-    inode.i_private = Ext2InodeInfo(group, i_flags=ext2_mask_flags(mode, inherited),
+    inode.i_private = Ext2InodeInfo(number, i_flags=ext2_mask_flags(mode, inherited),
                                     i_generation=info.s_next_generation, i_new=True)
     info.s_next_generation = (info.s_next_generation + 1) & 0xFFFFFFFF
     ext2_set_inode_flags(inode)
     mark_inode_dirty(inode)
     return inode
-
-
-def ext2_count_free_inodes(sb: SuperBlock) -> int:
-    return sum(_COUNTS.unpack_from(bh.b_data, offset + _COUNTS_AT)[1]
-               for bh, offset in group_descriptors(sb))
-
-
-def ext2_count_dirs(sb: SuperBlock) -> int:
-    return sum(_COUNTS.unpack_from(bh.b_data, offset + _COUNTS_AT)[2]
-               for bh, offset in group_descriptors(sb))

@@ -32,7 +32,7 @@ from xiplab.linux.fs.buffer import (
     sync_dirty_buffer,
     sync_mapping_buffers,
 )
-from xiplab.linux.fs.ext2.balloc import group_places
+from xiplab.linux.fs.ext2.balloc import ext2_get_group_desc
 from xiplab.linux.fs.ext2.ext2 import (
     EXT2_I,
     EXT2_MOUNT_NO_UID32,
@@ -215,9 +215,8 @@ def ext2_get_inode(sb: SuperBlock, ino: int) -> tuple[BufferHead, int]:
         raise OSError(errno.EINVAL, f"{sb}: inode {ino} cannot be ({info.s_first_ino} to "
                                     f"{info.s_inodes_count})")
     group, index = divmod(ino - 1, info.s_inodes_per_group)
-    table = group_places(sb, group)[2]
     offset = index * info.s_inode_size
-    block = table + offset // sb.s_blocksize
+    block = ext2_get_group_desc(sb, group).inode_table + offset // sb.s_blocksize
     try:
         return sb_bread(sb, block), offset % sb.s_blocksize
     except OSError as error:

@@ -18,11 +18,11 @@ from collections.abc import Callable
 
 from xiplab.linux.fs.block_dev import set_blocksize
 from xiplab.linux.fs.buffer import BufferHead, sb_bread
-from xiplab.linux.fs.ext2.balloc import ext2_count_free_blocks, group_places
 from xiplab.linux.fs.ext2.ext2 import (
     EXT2_MOUNT_MINIX_DF,
     EXT2_MOUNT_XIP,
     EXT2_SB,
+    Ext2Group,
     Ext2SbInfo,
     InodeTables,
     ext2_error,
@@ -36,6 +36,7 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     BLOCK_SIZE,
     EXT2_DFL_MAX_MNT_COUNT,
     EXT2_ERROR_FS,
+    EXT2_FEATURE_INCOMPAT_FILETYPE,
     EXT2_FEATURE_INCOMPAT_META_BG,
     EXT2_FEATURE_INCOMPAT_SUPP,
     EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER,
@@ -43,6 +44,7 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_GOOD_OLD_FIRST_INO,
     EXT2_GOOD_OLD_INODE_SIZE,
     EXT2_GOOD_OLD_REV,
+    EXT2_GROUP_DESC_FORMAT,
     EXT2_MAX_SUPP_REV,
     EXT2_MIN_FRAG_SIZE,
     EXT2_NAME_LEN,
@@ -61,7 +63,7 @@ from xiplab.linux.fs.ext2.file import (
     ext2_file_operations,
     ext2_xip_file_operations,
 )
-from xiplab.linux.fs.ext2.ialloc import ext2_count_dirs, ext2_count_free_inodes, is_directory
+from xiplab.linux.fs.ext2.ialloc import is_directory
 from xiplab.linux.fs.ext2.inode import (
     FAST_SYMLINK,
     OTHER_KIND,
@@ -207,7 +209,8 @@ def read_layout(sb: SuperBlock) -> None:
     info.s_itb_per_group = info.s_inodes_per_group // info.s_inodes_per_block
     info.s_desc_per_block = size // Ext2GroupDesc.dtype.itemsize
     info.s_first_data_block, info.s_blocks_count = es.s_first_data_block, es.s_blocks_count
-    info.s_inodes_count = es.s_inodes_count
+    info.s_r_blocks_count, info.s_inodes_count = es.s_r_blocks_count, es.s_inodes_count
+    info.s_filetype = bool(es.s_feature_incompat & EXT2_FEATURE_INCOMPAT_FILETYPE)
     bits = size * 8
     for what, count in (("blocks", info.s_blocks_per_group), ("fragments", es.s_frags_per_group),
                         ("inodes", info.s_inodes_per_group)):
@@ -234,25 +237,29 @@ def read_group_descriptors(sb: SuperBlock) -> None:
             info.s_group_desc.append(sb_bread(sb, descriptor_loc(sb, logic_sb_block, nr)))
     except OSError as error:
         raise einval(sb, f"unable to read group descriptors: {error}") from error
-    info.s_debts = bytearray(info.s_groups_count)
-    for group in range(info.s_groups_count):
-        check_descriptor(sb, group)
+    for number in range(info.s_groups_count):
+        which, index = divmod(number, info.s_desc_per_block)
+        desc, offset = info.s_group_desc[which], index * Ext2GroupDesc.dtype.itemsize
+        fields = EXT2_GROUP_DESC_FORMAT.unpack_from(desc.b_data, offset)
+        info.s_groups.append(Ext2Group(desc, offset, ext2_group_first_block_no(sb, number), *fields[:6]))
+        check_descriptor(sb, number)
 
 
-def check_descriptor(sb: SuperBlock, group: int) -> None:
+def check_descriptor(sb: SuperBlock, number: int) -> None:
     """Raises OSError EINVAL if the group's bitmaps or inode table are not in the group.
 
     Kernel: ext2_check_descriptors()
     """
     info = EXT2_SB(sb)
-    first = ext2_group_first_block_no(sb, group)
+    group = info.s_groups[number]
+    first = group.first_block
     last = min(first + info.s_blocks_per_group, info.s_blocks_count) - 1
-    block_bitmap, inode_bitmap, inode_table = group_places(sb, group)
-    for what, block, length in (("Block bitmap", block_bitmap, 1), ("Inode bitmap", inode_bitmap, 1),
-                                ("Inode table", inode_table, info.s_itb_per_group)):
+    for what, block, length in (("Block bitmap", group.block_bitmap, 1),
+                                ("Inode bitmap", group.inode_bitmap, 1),
+                                ("Inode table", group.inode_table, info.s_itb_per_group)):
         if block < first or block + length - 1 > last:
             ext2_error(sb, "ext2_check_descriptors",
-                       f"{what} for group {group} not in group (block {block})!")
+                       f"{what} for group {number} not in group (block {block})!")
             raise einval(sb, "group descriptors corrupted")
 
 
@@ -316,9 +323,9 @@ def start(sb: SuperBlock) -> None:
     """The second half of a mount: counters, operations, the root directory, the mount count."""
     info = EXT2_SB(sb)
     info.s_next_generation = sb.s_kernel.clock() & 0xFFFFFFFF
-    info.s_freeblocks_counter = ext2_count_free_blocks(sb)
-    info.s_freeinodes_counter = ext2_count_free_inodes(sb)
-    info.s_dirs_counter = ext2_count_dirs(sb)
+    info.s_freeblocks_counter = sum(group.free_blocks for group in info.s_groups)
+    info.s_freeinodes_counter = sum(group.free_inodes for group in info.s_groups)
+    info.s_dirs_counter = sum(group.used_dirs for group in info.s_groups)
     info.s_clear_xip_target = ext2_clear_xip_target if ext2_use_xip(sb) else None
     info.s_inode_tables = inode_tables(sb)
     sb.s_op = ext2_sops
@@ -429,7 +436,7 @@ def ext2_statfs(sb: SuperBlock) -> Kstatfs:
         overhead = info.s_first_data_block + len(groups) * (2 + info.s_itb_per_group)
         overhead += sum(ext2_bg_has_super(sb, g) + ext2_bg_num_gdb(sb, g) for g in groups)
     free = max(info.s_freeblocks_counter, 0)
-    available = max(free - info.s_es.s_r_blocks_count, 0)
+    available = max(free - info.s_r_blocks_count, 0)
     uuid = info.s_es.s_uuid.tobytes()
     fsid = int.from_bytes(uuid[:8], "little") ^ int.from_bytes(uuid[8:], "little")
     return Kstatfs(EXT2_SUPER_MAGIC, sb.s_blocksize, info.s_blocks_count - overhead, free, available,
