@@ -139,6 +139,7 @@ class AbsoluteStorage:
         self.storage = storage
         self.ranges: list[StorageRange] = []
         self.keys: dict[Pfn, int] = {}
+        self._starts: list[int] = []
 
     def attach(self, start: Paddr, first: int, npages: int, *, writable: bool, name: str) -> None:
         """Let `npages` pages from `start` lie on the host frames from `first`.
@@ -152,11 +153,13 @@ class AbsoluteStorage:
         if (taken := self.overlapping(start, new.end)) is not None:
             raise OSError(errno.EBUSY, f"{name}: {start:#x}-{new.end:#x} overlaps {taken.name}")
         insort(self.ranges, new)
+        insort(self._starts, start)
 
     def detach(self, start: Paddr) -> StorageRange:
         """Take the range that begins at `start` away; its addresses are invalid from now on."""
         for index, r in enumerate(self.ranges):
             if r.start == start:
+                del self._starts[index]
                 return self.ranges.pop(index)
         raise KernelBug(f"no storage range begins at {start:#x}")
 
@@ -170,7 +173,7 @@ class AbsoluteStorage:
         Raises:
             ProgramInterruption: ADDRESSING if there is none.
         """
-        index = bisect_right(self.ranges, paddr, key=lambda r: r.start) - 1
+        index = bisect_right(self._starts, paddr) - 1
         if index >= 0 and paddr + nbytes - 1 <= self.ranges[index].end:
             return self.ranges[index]
         raise ProgramInterruption(ADDRESSING, paddr, access)

@@ -51,6 +51,7 @@ class BufferHead:
         b_page: its bytes: a part of a frame, as an array. b_data: the same bytes as a memoryview.
         b_uptodate: memory has the block's bytes. b_dirty: they are newer than the device's.
         b_mapped: b_blocknr is known (a file's block may be a hole). b_new: just allocated.
+        b_offset: where in its page it begins. Kernel: bh_offset()
     """
 
     b_bdev: BlockDevice
@@ -60,6 +61,7 @@ class BufferHead:
     b_dirty: bool = False
     b_mapped: bool = True
     b_new: bool = False
+    b_offset: int = 0
     b_data: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
@@ -228,17 +230,9 @@ def page_buffers(page: Page) -> list[BufferHead]:
         assert sb.s_bdev is not None
         buffers = page.private = [
             BufferHead(sb.s_bdev, Block(0), page.frame[start:start + sb.s_blocksize],
-                       b_uptodate=page.uptodate, b_dirty=page.dirty, b_mapped=False)
+                       b_uptodate=page.uptodate, b_dirty=page.dirty, b_mapped=False, b_offset=start)
             for start in range(0, PAGE_SIZE, sb.s_blocksize)]
     return buffers
-
-
-def _blocks_of(page: Page) -> list[tuple[int, int, BufferHead]]:
-    """(number in the file, start in the page, buffer) of each block."""
-    buffers = page_buffers(page)
-    size = len(buffers[0].b_data)
-    first = page.index * len(buffers)
-    return [(first + i, i * size, bh) for i, bh in enumerate(buffers)]
 
 
 def _host(page: Page) -> Inode:
@@ -247,8 +241,10 @@ def _host(page: Page) -> Inode:
     return page.mapping.host
 
 
-def _map(bh: BufferHead, inode: Inode, iblock: int, get_block: GetBlock, create: bool) -> None:
+def _map(page: Page, bh: BufferHead, get_block: GetBlock, create: bool) -> None:
     """Ask the file system where the block is; a hole stays unmapped unless `create`."""
+    inode = _host(page)
+    iblock = (page.index * PAGE_SIZE + bh.b_offset) // inode.i_sb.s_blocksize
     bh.b_blocknr, bh.b_new = get_block(inode, iblock, create)
     bh.b_mapped = bh.b_blocknr != 0
     if bh.b_new:
@@ -264,11 +260,11 @@ def block_read_full_page(page: Page, get_block: GetBlock) -> None:
     inode = _host(page)
     page.locked = True
     try:
-        for iblock, start, bh in _blocks_of(page):
+        for bh in page_buffers(page):
             if bh.b_uptodate:
                 continue
-            if not bh.b_mapped and page.index * PAGE_SIZE + start < inode.i_size:
-                _map(bh, inode, iblock, get_block, create=False)
+            if not bh.b_mapped and page.index * PAGE_SIZE + bh.b_offset < inode.i_size:
+                _map(page, bh, get_block, create=False)
             if bh.b_mapped:
                 submit_bh(READ, bh)
             else:
@@ -287,15 +283,15 @@ def _block_write_begin(page: Page, pos: int, count: int, get_block: GetBlock) ->
     Raises:
         OSError: ENOSPC, EIO; new blocks are full of zeros then.
     """
-    inode = _host(page)
     begin = offset_in_page(pos)
     end = begin + count
-    for iblock, start, bh in _blocks_of(page):
+    for bh in page_buffers(page):
+        start = bh.b_offset
         stop = start + len(bh.b_data)
         if stop <= begin or start >= end:
             continue
         if not bh.b_mapped:
-            _map(bh, inode, iblock, get_block, create=True)
+            _map(page, bh, get_block, create=True)
         if bh.b_new:
             bh.b_new = False
             if not page.uptodate:
@@ -332,7 +328,8 @@ def block_write_end(page: Page, pos: int, copied: int) -> int:
     begin = offset_in_page(pos)
     end = begin + copied
     complete = True
-    for _, start, bh in _blocks_of(page):
+    for bh in page_buffers(page):
+        start = bh.b_offset
         stop = start + len(bh.b_data)
         if start < end and stop > begin and (bh.b_uptodate or stop <= end):
             bh.b_uptodate = True
@@ -371,10 +368,10 @@ def block_write_full_page(page: Page, get_block: GetBlock) -> None:
     try:
         if 0 < inside < PAGE_SIZE:
             page.frame[inside:] = 0
-        for iblock, start, bh in _blocks_of(page):
-            if bh.b_dirty and start < inside:
+        for bh in page_buffers(page):
+            if bh.b_dirty and bh.b_offset < inside:
                 if not bh.b_mapped:
-                    _map(bh, inode, iblock, get_block, create=True)
+                    _map(page, bh, get_block, create=True)
                     bh.b_new = False
                 submit_bh(WRITE, bh)
             bh.b_dirty = False
@@ -396,13 +393,13 @@ def block_truncate_page(mapping: AddressSpace, from_: int, get_block: GetBlock) 
     page = grab_cache_page_write_begin(mapping, from_ >> PAGE_SHIFT)
     page.locked = True
     try:
-        iblock, start, bh = _blocks_of(page)[offset_in_page(from_) // size]
+        bh = page_buffers(page)[offset_in_page(from_) // size]
         if not bh.b_mapped:
-            _map(bh, inode, iblock, get_block, create=False)
+            _map(page, bh, get_block, create=False)
         if bh.b_mapped:
             if not bh.b_uptodate:
                 submit_bh(READ, bh)
-            bh.b_page[offset_in_page(from_) - start:] = 0
+            bh.b_page[offset_in_page(from_) - bh.b_offset:] = 0
             mark_buffer_dirty(bh)
             page.dirty = True
     finally:
@@ -413,15 +410,15 @@ def block_truncate_page(mapping: AddressSpace, from_: int, get_block: GetBlock) 
 
 def block_invalidatepage(page: Page, offset: int) -> None:
     """The page's blocks from `offset` on were taken away from the file: they lie nowhere now."""
-    for _, start, bh in _blocks_of(page):
-        if start >= offset:
+    for bh in page_buffers(page):
+        if bh.b_offset >= offset:
             bh.b_mapped = bh.b_dirty = False
 
 
 def has_blocks_behind(page: Page, size: int) -> bool:
     """Whether a block of the page is allocated behind byte `size` of the file. Kernel: none"""
     inside = size - page.index * PAGE_SIZE
-    return any(bh.b_mapped and start >= inside for _, start, bh in _blocks_of(page))
+    return any(bh.b_mapped and bh.b_offset >= inside for bh in page_buffers(page))
 
 
 def generic_block_bmap(mapping: AddressSpace, block: int, get_block: GetBlock) -> Block:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import errno
 
 from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty, sb_bread, sync_dirty_buffer
-from xiplab.linux.fs.ext2.ext2 import EXT2_SB, Ext2Group, ext2_error
+from xiplab.linux.fs.ext2.ext2 import EXT2_SB, Ext2Group, Ext2SbInfo, ext2_error
 from xiplab.linux.fs.inode import mark_inode_dirty
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode, SuperBlock
 from xiplab.linux.include.sched import CAP_SYS_RESOURCE
@@ -182,6 +182,31 @@ def ext2_new_blocks(inode: Inode, goal: int, count: int) -> tuple[Block, int]:
                 mark_inode_dirty(inode)
                 return block, num
     raise no_space(sb)
+
+
+def ext2_take_block(inode: Inode, block: int) -> bool:
+    """Take this very block, if it is free and nothing speaks against it: the short way for a file that
+    grows block by block. False leaves all as it was; ext2_new_blocks finds out why.
+
+    Kernel: none (the first look of ext2_new_blocks)
+    """
+    sb = inode.i_sb
+    info: Ext2SbInfo = sb.s_fs_info
+    if block >= info.s_blocks_count or info.s_freeblocks_counter <= info.s_r_blocks_count:
+        return False
+    number, bit = divmod(block - info.s_first_data_block, info.s_blocks_per_group)
+    group = info.s_groups[number]
+    bh = group.block_bits
+    if (bh is None or not group.free_blocks or bh.b_data[bit >> 3] >> (bit & 7) & 1
+            or sb.s_flags & MS_SYNCHRONOUS or _in_system_zone(info.s_itb_per_group, group, block, 1)):
+        return False
+    bh.b_data[bit >> 3] |= 1 << (bit & 7)
+    bh.b_dirty = True
+    group.free_blocks -= 1
+    group.store_counts()
+    info.s_freeblocks_counter -= 1
+    inode.i_blocks += sb.s_blocksize >> SECTOR_SHIFT
+    return True
 
 
 def no_space(sb: SuperBlock) -> OSError:

@@ -168,8 +168,9 @@ class Ext2InodeInfo:
     Attributes:
         i_data: the 15 block pointers, or the bytes of a short symbolic link as numbers.
         i_new: not written yet, so the old record is wiped first. Kernel: EXT2_STATE_NEW
-        last_alloc_logical_block, last_alloc_physical_block: where the last block went.
+        last_alloc_logical_block, last_alloc_physical_block: where the last block went (0: nowhere yet).
             Kernel: struct ext2_block_alloc_info
+        last_alloc_bh, last_alloc_slot: where its pointer stands; None for the inode itself.
         i_dir_index: the names of a directory, once they were looked at.
     """
 
@@ -186,6 +187,8 @@ class Ext2InodeInfo:
     i_new: bool = False
     last_alloc_logical_block: int = 0
     last_alloc_physical_block: int = 0
+    last_alloc_bh: BufferHead | None = None
+    last_alloc_slot: int = 0
     i_dir_index: DirIndex | None = None
 
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,20 @@ from xiplab.linux.fs.buffer import (
     sb_getblk,
     sync_dirty_buffer,
 )
-from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks
-from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, ext2_group_first_block_no, ext2_msg
-from xiplab.linux.fs.ext2.ext2_fs import EXT2_IND_BLOCK, EXT2_NDIR_BLOCKS
+from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks, ext2_take_block
+from xiplab.linux.fs.ext2.ext2 import (
+    EXT2_I,
+    EXT2_SB,
+    Ext2InodeInfo,
+    ext2_group_first_block_no,
+    ext2_msg,
+)
+from xiplab.linux.fs.ext2.ext2_fs import (
+    EXT2_DIND_BLOCK,
+    EXT2_IND_BLOCK,
+    EXT2_NDIR_BLOCKS,
+    EXT2_TIND_BLOCK,
+)
 from xiplab.linux.fs.inode import current_fs_time, mark_inode_dirty
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, S_IFDIR, S_IFMT, Inode, SuperBlock
 from xiplab.units import Block
@@ -50,12 +61,8 @@ COLOURS = 16
 """Tasks start at different places of a group: pid modulo this."""
 
 
-class Indirect(NamedTuple):
-    """A pointer on the way: in slot `slot` of `bh` (None: of the inode), to block `key`."""
-
-    bh: BufferHead | None
-    slot: int
-    key: int
+Indirect: TypeAlias = tuple[BufferHead | None, int, int]
+"""A pointer on the way: (buffer that holds it, or None for the inode; its slot there; the block it names)."""
 
 
 def addr_per_block(sb: SuperBlock) -> int:
@@ -74,17 +81,18 @@ def ext2_block_to_path(inode: Inode, iblock: int) -> tuple[tuple[int, ...], int]
     Raises:
         OSError: EIO below 0, or above what three levels hold.
     """
-    ptrs = addr_per_block(inode.i_sb)
     if 0 <= iblock < EXT2_NDIR_BLOCKS:
         return (iblock,), EXT2_NDIR_BLOCKS - 1 - iblock
+    ptrs = inode.i_sb.s_blocksize // POINTER.size
     rest = iblock - EXT2_NDIR_BLOCKS
     if 0 <= rest < ptrs:
         return (EXT2_IND_BLOCK, rest), ptrs - 1 - rest
-    for level in (2, 3):
-        rest -= ptrs ** (level - 1)
-        if 0 <= rest < ptrs ** level:
-            slots = [rest // ptrs ** i % ptrs for i in range(level - 1, -1, -1)]
-            return (EXT2_IND_BLOCK - 1 + level, *slots), ptrs - 1 - slots[-1]
+    rest -= ptrs
+    if 0 <= rest < ptrs**2:
+        return (EXT2_DIND_BLOCK, rest // ptrs, rest % ptrs), ptrs - 1 - rest % ptrs
+    rest -= ptrs**2
+    if 0 <= rest < ptrs**3:
+        return (EXT2_TIND_BLOCK, rest // ptrs**2, rest // ptrs % ptrs, rest % ptrs), ptrs - 1 - rest % ptrs
     why = "block < 0" if iblock < 0 else "block is too big"
     ext2_msg(inode.i_sb, f"warning: ext2_block_to_path: {why}")
     raise OSError(errno.EIO, f"{inode}: block {iblock} (limit {EXT2_NDIR_BLOCKS + ptrs + ptrs**2 + ptrs**3})")
@@ -96,28 +104,30 @@ def ext2_get_branch(inode: Inode, offsets: Sequence[int]) -> list[Indirect]:
     Raises:
         OSError: EIO if an indirect block cannot be read.
     """
-    chain = [Indirect(None, offsets[0], EXT2_I(inode).i_data[offsets[0]])]
+    info: Ext2InodeInfo = inode.i_private
+    key = info.i_data[offsets[0]]
+    chain: list[Indirect] = [(None, offsets[0], key)]
     for slot in offsets[1:]:
-        key = chain[-1].key
         if not key:
             break
         bh = sb_bread(inode.i_sb, key)
-        chain.append(Indirect(bh, slot, POINTER.unpack_from(bh.b_data, slot * POINTER.size)[0]))
+        key = POINTER.unpack_from(bh.b_data, slot * 4)[0]
+        chain.append((bh, slot, key))
     return chain
 
 
 def ext2_find_near(inode: Inode, place: Indirect) -> int:
     """The nearest block to the left of the pointer's place; else the indirect block that holds it; else
     a place in the inode's group that depends on the task."""
-    if place.bh is None:
-        before: Sequence[int] = EXT2_I(inode).i_data[:place.slot]
-        near = next((block for block in reversed(before) if block), 0)
+    bh, slot, _ = place
+    if bh is None:
+        near = next((block for block in reversed(EXT2_I(inode).i_data[:slot]) if block), 0)
         if near:
             return near
     else:
-        pointers = pointers_of(place.bh)[:place.slot]
+        pointers = pointers_of(bh)[:slot]
         used = np.flatnonzero(pointers)
-        return pointers.item(used.item(-1)) if used.size else place.bh.b_blocknr
+        return pointers.item(used.item(-1)) if used.size else bh.b_blocknr
     info = EXT2_SB(inode.i_sb)
     colour = inode.i_sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
     return ext2_group_first_block_no(inode.i_sb, EXT2_I(inode).i_block_group) + colour
@@ -137,10 +147,13 @@ def ext2_blks_to_allocate(inode: Inode, place: Indirect, missing: int, wanted: i
     limit = min(wanted, boundary + 1)
     if missing:
         return limit
-    if place.bh is None:
-        slots: Sequence[int] = EXT2_I(inode).i_data[place.slot:place.slot + limit]
+    bh, slot, _ = place
+    if limit == 1:
+        return 1
+    if bh is None:
+        slots = EXT2_I(inode).i_data[slot:slot + limit]
     else:
-        slots = pointers_of(place.bh)[place.slot:place.slot + limit].tolist()
+        slots = pointers_of(bh)[slot:slot + limit].tolist()
     return next((i for i, block in enumerate(slots) if block), limit)
 
 
@@ -166,8 +179,9 @@ def ext2_alloc_blocks(inode: Inode, goal: int, indirect: int, count: int) -> tup
         goal = first + num
 
 
-def ext2_alloc_branch(inode: Inode, offsets: Sequence[int], blocks: Sequence[Block], count: int) -> None:
-    """Fill the new indirect blocks: each is zero but for the pointer to what follows.
+def ext2_alloc_branch(inode: Inode, offsets: Sequence[int], blocks: Sequence[Block],
+                      count: int) -> BufferHead:
+    """Fill the new indirect blocks, each zero but for the pointer to what follows; returns the last.
 
     Args:
         offsets: the slot in each of them. blocks: they, and the first of `count` data blocks.
@@ -189,6 +203,7 @@ def ext2_alloc_branch(inode: Inode, offsets: Sequence[int], blocks: Sequence[Blo
             ext2_free_blocks(inode, block, 1)
         ext2_free_blocks(inode, blocks[-1], count)
         raise
+    return buffers[-1]
 
 
 def _store_pointers(inode: Inode, bh: BufferHead | None, slot: int, block: int, count: int) -> None:
@@ -205,16 +220,47 @@ def _store_pointers(inode: Inode, bh: BufferHead | None, slot: int, block: int, 
         sync_dirty_buffer(bh)
 
 
-def ext2_splice_branch(inode: Inode, iblock: int, place: Indirect, blocks: Sequence[Block],
-                       count: int) -> None:
-    """Store the pointer that was missing: from now on the new blocks belong to the file."""
-    _store_pointers(inode, place.bh, place.slot, blocks[0], count if len(blocks) == 1 else 1)
-    info = EXT2_I(inode)
-    info.last_alloc_logical_block = iblock + count - 1
-    info.last_alloc_physical_block = blocks[-1] + count - 1
+def ext2_splice_branch(inode: Inode, place: Indirect, block: int, count: int) -> None:
+    """Store the pointer that was missing, or `count` of them: the new blocks belong to the file now."""
+    bh, slot, _ = place
+    _store_pointers(inode, bh, slot, block, count)
     inode.i_mapping.generation += 1
     inode.i_ctime = current_fs_time(inode.i_sb)
     mark_inode_dirty(inode)
+
+
+def remember_allocation(inode: Inode, iblock: int, block: int, bh: BufferHead | None, slot: int) -> None:
+    """The last new block: number `iblock` of the file is `block`, and slot `slot` of `bh` says so."""
+    info: Ext2InodeInfo = inode.i_private
+    info.last_alloc_logical_block, info.last_alloc_physical_block = iblock, block
+    info.last_alloc_bh, info.last_alloc_slot = bh, slot
+
+
+def _append_block(inode: Inode, iblock: int) -> Block:
+    """The short way for a file that grows in order: the block behind the last new one, in the slot
+    behind the last one. 0, and nothing has changed, if it is not as simple as that.
+
+    Kernel: none (the same block as the long way takes)
+    """
+    info: Ext2InodeInfo = inode.i_private
+    block = info.last_alloc_physical_block + 1
+    bh, slot = info.last_alloc_bh, info.last_alloc_slot + 1
+    if block == 1 or iblock != info.last_alloc_logical_block + 1:
+        return Block(0)
+    if bh is None:
+        is_free = slot < EXT2_NDIR_BLOCKS and not info.i_data[slot]
+    else:
+        at = slot * POINTER.size
+        is_free = at < len(bh.b_data) and not POINTER.unpack_from(bh.b_data, at)[0]
+    if not is_free or not ext2_take_block(inode, block):
+        return Block(0)
+    clear_target = inode.i_sb.s_fs_info.s_clear_xip_target
+    if clear_target is not None:
+        clear_target(inode, block, 1)
+    ext2_splice_branch(inode, (bh, slot, 0), block, 1)
+    info.last_alloc_logical_block, info.last_alloc_physical_block = iblock, block
+    info.last_alloc_slot = slot
+    return Block(block)
 
 
 def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> tuple[Block, int, bool]:
@@ -227,24 +273,27 @@ def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> 
             nothing left allocated; what zeroing answers: then the blocks stay marked as used and belong
             to no file (Q12).
     """
+    if create and maxblocks == 1 and (block := _append_block(inode, iblock)):
+        return block, 1, True
     offsets, boundary = ext2_block_to_path(inode, iblock)
     chain = ext2_get_branch(inode, offsets)
-    place = chain[-1]
-    if place.key:
-        return Block(place.key), 1, False
-    if not create:
-        return Block(0), 1, False
+    bh, slot, key = place = chain[-1]
+    if key or not create:
+        return Block(key), 1, False
     missing = len(offsets) - len(chain)
     goal = ext2_find_goal(inode, iblock, place)
     count = ext2_blks_to_allocate(inode, place, missing, maxblocks, boundary)
     blocks, count = ext2_alloc_blocks(inode, goal, missing, count)
+    first = blocks[-1]
     if missing:
-        ext2_alloc_branch(inode, offsets[len(chain):], blocks, count)
+        bh = ext2_alloc_branch(inode, offsets[len(chain):], blocks, count)
+        slot = offsets[-1]
     clear_target = EXT2_SB(inode.i_sb).s_clear_xip_target
     if clear_target is not None:
-        clear_target(inode, blocks[-1], count)
-    ext2_splice_branch(inode, iblock, place, blocks, count)
-    return blocks[-1], count, True
+        clear_target(inode, first, count)
+    ext2_splice_branch(inode, place, blocks[0], 1 if missing else count)
+    remember_allocation(inode, iblock + count - 1, first + count - 1, bh, slot + count - 1)
+    return first, count, True
 
 
 def ext2_get_block(inode: Inode, iblock: int, create: bool) -> tuple[Block, bool]:

@@ -21,7 +21,7 @@ from xiplab.linux.fs.buffer import BufferHead, bforget, mark_buffer_dirty_inode,
 from xiplab.linux.fs.ext2.balloc import ext2_free_blocks
 from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, ext2_error
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_IND_BLOCK, EXT2_NDIR_BLOCKS
-from xiplab.linux.fs.ext2.indirect import addr_per_block, pointers_of
+from xiplab.linux.fs.ext2.indirect import addr_per_block, pointers_of, remember_allocation
 from xiplab.linux.fs.inode import mark_inode_dirty
 from xiplab.linux.include.fs import Inode
 
@@ -139,5 +139,5 @@ def ext2_truncate_blocks(inode: Inode, offset: int) -> None:
             data[slot] = 0
         base += ptrs ** level
     inode.i_mapping.generation += 1
-    EXT2_I(inode).last_alloc_physical_block = 0
+    remember_allocation(inode, 0, 0, None, 0)
     mark_inode_dirty(inode)

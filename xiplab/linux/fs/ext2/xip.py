@@ -25,6 +25,8 @@ from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_block, ext2_
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
 from xiplab.units import PAGE_SIZE, Pfn, Pgoff, block_to_sector, pfn_to_paddr
 
+ZERO_PAGE = bytes(PAGE_SIZE)
+
 
 def ext2_use_xip(sb: SuperBlock) -> bool:
     return bool(EXT2_SB(sb).s_mount_opt & EXT2_MOUNT_XIP)
@@ -61,6 +63,9 @@ def ext2_clear_xip_target(inode: Inode, block: int, count: int = 1) -> None:
         OSError: what direct_access answers.
     """
     memory = inode.i_sb.s_kernel.memory
+    if count == 1:
+        memory.span(_inode_direct_access(inode, block)[0], PAGE_SIZE, "store")[:] = ZERO_PAGE
+        return
     for kaddr, _, npages in _direct_access_runs(inode, block, count):
         nbytes = npages * PAGE_SIZE
         np.asarray(memory.span(kaddr, nbytes, "store"))[:] = 0
