@@ -65,8 +65,9 @@ _HEADER = EXT2_DIR_ENTRY_FORMAT.size
 EXT2_TYPE_BY_MODE = {S_IFREG: EXT2_FT_REG_FILE, S_IFDIR: EXT2_FT_DIR, S_IFCHR: EXT2_FT_CHRDEV,
                      S_IFBLK: EXT2_FT_BLKDEV, S_IFIFO: EXT2_FT_FIFO, S_IFSOCK: EXT2_FT_SOCK,
                      S_IFLNK: EXT2_FT_SYMLINK}
-DT_BY_EXT2_TYPE = {EXT2_FT_UNKNOWN: 0, **{kind: mode >> 12 for mode, kind in EXT2_TYPE_BY_MODE.items()}}
-"""d_type of readdir: DT_REG 8, DT_DIR 4, ...; 0 for unknown."""
+DT_BY_EXT2_TYPE = (0, 8, 4, 2, 6, 1, 12, 10) + (0,) * 248
+"""d_type of readdir (DT_REG 8, DT_DIR 4, DT_CHR 2, DT_BLK 6, DT_FIFO 1, DT_SOCK 12, DT_LNK 10) for each
+EXT2_FT_*; 0 for unknown."""
 
 
 def ext2_chunk_size(inode: Inode) -> int:
@@ -170,7 +171,7 @@ def _index_page(index: DirIndex, directory: Inode, n: int) -> None:
         ino, _, name_len, file_type = _unpack(raw, start)
         name = raw[start + _HEADER:start + _HEADER + name_len]
         if ino and name not in names:
-            names[name] = DirEntry(ino, file_type, base + start)
+            index.add(name, ino, file_type, base + start)
 
 
 def ext2_find_entry(directory: Inode, name: bytes) -> DirEntry | None:
@@ -203,8 +204,13 @@ def ext2_readdir(filp: File) -> list[tuple[bytes, Ino, int]]:
             filp.f_pos = (n + 1) << PAGE_SHIFT
             raise OSError(errno.EIO, f"{directory}: {index.bad[n]}")
     filp.f_pos = max(directory.i_size, start)
-    entries = sorted((entry.pos, name, entry) for name, entry in index.names.items() if entry.pos >= start)
-    return [(name, Ino(entry.inode), DT_BY_EXT2_TYPE.get(entry.file_type, 0)) for _, name, entry in entries]
+    found = index.names.items() if index.in_order else sorted(index.names.items(), key=_position)
+    return [(name, Ino(ino), DT_BY_EXT2_TYPE[file_type]) for name, (ino, file_type, pos) in found
+            if pos >= start]
+
+
+def _position(item: tuple[bytes, DirEntry]) -> int:
+    return item[1].pos
 
 
 # Changes
@@ -256,7 +262,7 @@ def ext2_set_link(directory: Inode, name: bytes, entry: DirEntry, inode: Inode) 
     page = ext2_prepare_chunk(directory, entry.pos, rec_len)
     file_type = ext2_file_type(inode)
     _pack(data, offset, inode.i_ino, rec_len, name_len, file_type)
-    ext2_index(directory).names[name] = DirEntry(inode.i_ino, file_type, entry.pos)
+    ext2_index(directory).add(name, inode.i_ino, file_type, entry.pos)
     ext2_commit_chunk(directory, page, entry.pos, rec_len)
 
 
@@ -270,21 +276,22 @@ def ext2_add_link(directory: Inode, name: bytes, inode: Inode) -> None:
     if name in index.names:
         raise OSError(errno.EEXIST, f"{directory}: {name!r} exists")
     wanted = ext2_dir_rec_len(len(name))
+    file_type = ext2_file_type(inode)
     pos, rec_len, used = _find_room(directory, index, wanted)
     page = ext2_prepare_chunk(directory, pos, rec_len)
     n, offset = pos >> PAGE_SHIFT, pos & (PAGE_SIZE - 1)
     data = page.frame.data
     if used:
-        ino, _, name_len, file_type = _unpack(data, offset)
-        _pack(data, offset, ino, used, name_len, file_type)
+        ino, _, name_len, its_type = _unpack(data, offset)
+        _pack(data, offset, ino, used, name_len, its_type)
     here = offset + used
-    _pack(data, here, inode.i_ino, rec_len - used, len(name), ext2_file_type(inode))
+    _pack(data, here, inode.i_ino, rec_len - used, len(name), file_type)
     data[here + _HEADER:here + _HEADER + len(name)] = name
     starts = index.records.setdefault(n, [])
     at = bisect_left(starts, here)
     if starts[at:at + 1] != [here]:
         starts.insert(at, here)
-    index.names[name] = DirEntry(inode.i_ino, ext2_file_type(inode), (n << PAGE_SHIFT) + here)
+    index.add(name, inode.i_ino, file_type, (n << PAGE_SHIFT) + here)
     index.room[wanted] = (n << PAGE_SHIFT) + here
     ext2_commit_chunk(directory, page, pos, rec_len)
 

@@ -71,6 +71,7 @@ class Ext2Group:
         desc, offset: the descriptor's buffer and place, which store_counts() keeps up to date.
         first_block: of the group. block_bitmap, inode_bitmap, inode_table: as in the descriptor.
         block_bits, inode_bits: the bitmaps' buffers, once they were read.
+        first_free_inode: no inode bit before this one is free.
         debt: more directories than files were made here lately. Kernel: s_debts[group]
     """
 
@@ -85,6 +86,7 @@ class Ext2Group:
     used_dirs: int
     block_bits: BufferHead | None = None
     inode_bits: BufferHead | None = None
+    first_free_inode: int = 0
     debt: int = 0
 
     def store_counts(self) -> None:
@@ -153,12 +155,23 @@ class DirIndex:
         names: the record of each name. records: for each page that is good, where its records begin.
         bad: pages that cannot be used, and the error that says why.
         room: a record of this length, or longer, does not fit anywhere before this position.
+        in_order: the names stand here in the order of their records.
     """
 
     names: dict[bytes, DirEntry] = field(default_factory=dict)
     records: dict[int, list[int]] = field(default_factory=dict)
     bad: dict[int, OSError] = field(default_factory=dict)
     room: dict[int, int] = field(default_factory=dict)
+    in_order: bool = True
+    last_pos: int = -1
+
+    def add(self, name: bytes, inode: int, file_type: int, pos: int) -> None:
+        """A new name, or another inode for one that is there."""
+        self.names[name] = DirEntry(inode, file_type, pos)
+        if pos > self.last_pos:
+            self.last_pos = pos
+        else:
+            self.in_order = False
 
 
 @dataclass(eq=False, slots=True)

@@ -38,7 +38,7 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_SYNC_FL,
     EXT2_TOPDIR_FL,
 )
-from xiplab.linux.fs.inode import current_fs_time, mark_inode_dirty, new_inode
+from xiplab.linux.fs.inode import current_fs_time, new_inode
 from xiplab.linux.include.fs import (
     MS_SYNCHRONOUS,
     S_APPEND,
@@ -108,6 +108,7 @@ def ext2_free_inode(inode: Inode) -> None:
         ext2_error(sb, "ext2_free_inode", f"bit already cleared for inode {ino}")
         return
     bh.b_data[bit >> 3] = byte & ~mask
+    group.first_free_inode = min(group.first_free_inode, bit)
     mark_buffer_dirty(bh)
     _adjust_inodes(sb, group, 1, -1 if is_directory(inode.i_mode) else 0)
     if sb.s_flags & MS_SYNCHRONOUS:
@@ -214,8 +215,10 @@ def _take_inode(sb: SuperBlock, first: int) -> tuple[Ino, int]:
     info = EXT2_SB(sb)
     for n in range(first, first + info.s_groups_count):
         number = n % info.s_groups_count
-        bh = read_inode_bitmap(sb, info.s_groups[number])
-        bit = find_next_zero_bit(bh.b_data, info.s_inodes_per_group, 0)
+        group = info.s_groups[number]
+        bh = read_inode_bitmap(sb, group)
+        bit = find_next_zero_bit(bh.b_data, info.s_inodes_per_group, group.first_free_inode)
+        group.first_free_inode = bit
         if bit == info.s_inodes_per_group:
             continue
         bh.b_data[bit >> 3] |= 1 << (bit & 7)
@@ -287,6 +290,7 @@ def ext2_new_inode(directory: Inode, mode: int) -> Inode:
     inode.i_private = Ext2InodeInfo(number, i_flags=ext2_mask_flags(mode, inherited),
                                     i_generation=info.s_next_generation, i_new=True)
     info.s_next_generation = (info.s_next_generation + 1) & 0xFFFFFFFF
-    ext2_set_inode_flags(inode)
-    mark_inode_dirty(inode)
+    if inherited:
+        ext2_set_inode_flags(inode)
+    inode.i_dirty = True
     return inode

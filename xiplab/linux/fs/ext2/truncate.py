@@ -129,7 +129,7 @@ def ext2_truncate_blocks(inode: Inode, offset: int) -> None:
     if first < EXT2_NDIR_BLOCKS:
         _free_direct(inode, first)
     base = EXT2_NDIR_BLOCKS
-    for level in (1, 2, 3):
+    for level in (1, 2, 3) if any(data[EXT2_IND_BLOCK:]) else ():
         slot = EXT2_IND_BLOCK - 1 + level
         block = data[slot]
         if block and first <= base:
