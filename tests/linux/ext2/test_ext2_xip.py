@@ -132,3 +132,14 @@ def test_small_blocks_give_no_xip_tables() -> None:
     mounted.mount("xip")
 
     assert mounted.mapping("/mnt/f").a_ops.get_xip_mem is None
+
+
+def test_largest_file_of_holes_costs_nothing_to_read() -> None:
+    """What is kept of a block map is bounded, whatever size a file has."""
+    mounted = on_segment(bytes(mke2fs(1 * MiB)))
+    sb = mounted.mount("xip")
+    fd = mounted.guest.open("/mnt/f", O_CREAT | O_RDWR)
+    mounted.guest.truncate("/mnt/f", sb.s_maxbytes)
+
+    assert mounted.guest.pread(fd, 10, sb.s_maxbytes - 5) == bytes(5)
+    assert mounted.mapping("/mnt/f").xip_cache is None

@@ -45,7 +45,7 @@ from xiplab.linux.mm.iov import FreshBytes, HostBuffer
 from xiplab.linux.mm.memory import follow_pfn, pte_clear, sigbus, vm_insert_mixed
 from xiplab.linux.mm.page_alloc import alloc_page
 from xiplab.trace import tp_copy
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn, Pgoff, offset_in_page, page_count
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Pfn, Pgoff, offset_in_page, page_count
 
 
 def xip_sparse_page(kernel: Kernel) -> Pfn:
@@ -154,6 +154,9 @@ def _whole_chunks(filp: File, start: int, pos: int, arrived: int) -> int:
     return copied
 
 
+MAX_PLACES = (2 * GiB) >> PAGE_SHIFT
+
+
 @dataclass(slots=True)
 class BlockPlaces:
     """Where each page of a file lies in Storage, as asked for once: byte offsets, -1 for a hole.
@@ -169,7 +172,8 @@ class BlockPlaces:
 
 
 def block_places(mapping: AddressSpace) -> BlockPlaces | None:
-    """The places of all pages of the file, kept in the mapping; None if they cannot be had in runs."""
+    """The places of all pages of the file, kept in the mapping; None if they cannot be had in runs, or if
+    they are too many to be kept (a file of holes can be as long as it likes)."""
     places = mapping.xip_cache
     if isinstance(places, BlockPlaces) and places.generation == mapping.generation:
         return places
@@ -177,6 +181,8 @@ def block_places(mapping: AddressSpace) -> BlockPlaces | None:
         return None
     memory = mapping.kernel.memory
     npages = page_count(mapping.host.i_size)
+    if npages > MAX_PLACES:
+        return None
     offsets: list[int] = []
     writable = True
     try:
