@@ -208,33 +208,43 @@ def read_report(report: Path, failed: bool) -> dict[str, int]:
     return counts
 
 
-def run_part(name: str, command: list[str]) -> dict[str, int]:
+def in_words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in counts.items())
+
+
+def read_figures(report: Path) -> list[str]:
+    """What the tests have measured and recorded, for people to read."""
+    properties = ElementTree.parse(report).iter("property") if report.exists() else ()
+    return [f"{figure.get('name')}: {figure.get('value')}" for figure in properties]
+
+
+def run_part(name: str, command: list[str], report: Path) -> dict[str, int]:
     print(f"\n== {name}: python {shlex.join(command)}", flush=True)
-    report = STATE / "report" / f"{name}.xml"
     report.unlink(missing_ok=True)
     junit = [f"--junitxml={report}"] if "pytest" in command else []
-    done = subprocess.run([str(PYTHON), *command, *junit], cwd=ROOT, env=environment(), check=False)
+    # Chromium would otherwise write into the home folder.
+    own = {f"XDG_{kind}_HOME": str(STATE / kind.lower()) for kind in ("CONFIG", "CACHE", "DATA")}
+    done = subprocess.run([str(PYTHON), *command, *junit], cwd=ROOT, env=environment() | own, check=False)
     return read_report(report, done.returncode != 0)
 
 
 def test(chosen: list[str]) -> int:
     """Run all parts, also after a failure, and sum them up. Returns the exit status."""
     setup("[test]")
-    (STATE / "report").mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    reports = STATE / "report"
+    reports.mkdir(parents=True, exist_ok=True)
     total = {"passed": 0, "failed": 0, "skipped": 0}
     table = []
     for name, command in test_parts().items():
         if chosen and name not in chosen:
             continue
         started = time.monotonic()
-        counts = run_part(name, command)
+        counts = run_part(name, command, reports / f"{name}.xml")
         total = {kind: total[kind] + counts[kind] for kind in total}
-        table.append((name, time.monotonic() - started, counts))
-    print()
-    for name, seconds, counts in table:
-        print(f"{name:<10} {seconds:6.1f} s  " + ", ".join(f"{n} {kind}" for kind, n in counts.items()))
-    print(f"{'all':<10} {sum(seconds for _, seconds, _ in table):6.1f} s")
-    print(", ".join(f"{n} {kind}" for kind, n in total.items()), flush=True)
+        table.append(f"{name:<10} {time.monotonic() - started:6.1f} s  {in_words(counts)}")
+        table += [f"{'':<22}{figure}" for figure in read_figures(reports / f"{name}.xml")]
+    print("", *table, f"{'all':<10} {time.monotonic() - begun:6.1f} s", in_words(total), sep="\n", flush=True)
     return 1 if total["failed"] else 0
 
 

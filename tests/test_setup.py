@@ -174,6 +174,14 @@ def test_read_report_of_a_run_that_broke_off_is_a_failure(course: ModuleType, tm
     assert course.read_report(report, failed=True)["failed"] == 1
 
 
+def test_read_figures_gives_what_a_test_recorded(course: ModuleType, tmp_path: Path) -> None:
+    report = tmp_path / "browser.xml"
+    report.write_text('<testsuites><testsuite><testcase><properties><property name="click" value="50 ms"/>'
+                      '</properties></testcase></testsuite></testsuites>')
+
+    assert course.read_figures(report) == ["click: 50 ms"]
+
+
 # ---- what is shipped and what is said
 
 @pytest.mark.slow

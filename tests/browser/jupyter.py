@@ -23,14 +23,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from xiplab.course.lab import SETTINGS
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
            "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
-SETTINGS = {
-    "@jupyterlab/apputils-extension/notification.jupyterlab-settings":
-        {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
-    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"autoStartDefaultKernel": True},
-}
 DONE = "ALL CELLS ARE DONE"
 END_WITH_THE_TEST = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
@@ -64,7 +61,8 @@ class Lab:
             [*END_WITH_THE_TEST, sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
              "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
              f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}",
-             "--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"],
+             "--LabApp.extension_manager=readonly", "--LanguageServerManager.autodetect=False",
+             "--LabApp.expose_app_in_browser=True"],
             env={**os.environ, **folders, "PYTHONPATH": python_path},
             stdout=self.log, stderr=subprocess.STDOUT)
         self._wait()
