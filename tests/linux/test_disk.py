@@ -121,3 +121,19 @@ def test_disk_add_twice_raises_eexist(kernel: Kernel) -> None:
         disk_add(kernel, "sda", 512)
 
     assert caught.value.errno == errno.EEXIST
+
+
+@pytest.mark.parametrize("size", [1 << 62, 1 << 70])
+def test_disk_add_larger_than_the_host_raises_enomem(kernel: Kernel, size: int) -> None:
+    with pytest.raises(OSError, match="a disk of") as caught:
+        disk_add(kernel, "sda", size)
+
+    assert caught.value.errno == errno.ENOMEM
+
+
+@pytest.mark.parametrize("name", ["", "sd/a"])
+def test_disk_add_with_a_name_that_is_no_node_raises_einval(kernel: Kernel, name: str) -> None:
+    with pytest.raises(OSError, match="no name of a disk") as caught:
+        disk_add(kernel, name, 512)
+
+    assert caught.value.errno == errno.EINVAL

@@ -78,10 +78,17 @@ def disk_make_request(queue: RequestQueue, bio: Bio) -> None:
     bio_endio(bio)
 
 
+def _blank(nbytes: int) -> Bytes:
+    try:
+        return np.zeros(nbytes, np.uint8)
+    except (MemoryError, ValueError) as failure:
+        raise OSError(errno.ENOMEM, f"a disk of {nbytes} bytes: {failure}") from failure
+
+
 def platter_of(image: bytes | Path | int) -> Bytes:
     """A medium of `image` bytes of zeros, or with the contents of `image` (a file is not changed)."""
     if isinstance(image, int):
-        return np.zeros(max(image, 0), np.uint8)
+        return _blank(max(image, 0))
     if isinstance(image, Path):
         return np.fromfile(image, np.uint8)
     return np.frombuffer(bytearray(image), np.uint8)
@@ -95,9 +102,11 @@ def disk_add(kernel: Kernel, name: str, image: bytes | Path | int, *, seek_ms: f
         image: what is on it, or its size in bytes (zeros); whole sectors.
         seek_ms: average time of a seek. transfer_mb_s: 1,000,000 bytes per second.
     Raises:
-        OSError: EINVAL for a size that is no whole number of sectors; EEXIST if the name is taken;
-            what opening the image file answers.
+        OSError: EINVAL for a size that is no whole number of sectors, or a name that is none; EEXIST if
+            the name is taken; ENOMEM; what opening the image file answers.
     """
+    if not name or "/" in name:
+        raise OSError(errno.EINVAL, f"{name!r} is no name of a disk")
     if name in kernel.disks:
         raise OSError(errno.EEXIST, f"/dev/{name}: there is such a disk already")
     platter = platter_of(image)

@@ -97,10 +97,14 @@ def blkdev_open(inode: Inode, filp: File) -> None:
 
 
 def blkdev_close(inode: Inode, filp: File) -> None:
-    """The last close writes the node's pages and drops them."""
+    """The last close writes the node's pages and drops them. What cannot be written is lost, with a line
+    in the log."""
     bdev = _device(inode)
     if bdev.bd_openers == 1:
-        filemap_fdatawrite(inode.i_mapping)
+        try:
+            filemap_fdatawrite(inode.i_mapping)
+        except OSError as error:
+            bdev.bd_disk.kernel.printk(f"{bdev}: lost data at close: {error}")
         truncate_inode_pages(inode.i_mapping, 0)
     blkdev_put(bdev, 0)
 

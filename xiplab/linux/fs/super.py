@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from xiplab.linux.block.genhd import bdev_read_only, bdget
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
@@ -206,15 +207,23 @@ def deactivate_super(sb: SuperBlock) -> None:
         generic_shutdown_super(sb)
 
 
+def _or_log(sb: SuperBlock, step: Callable[[SuperBlock], None]) -> None:
+    try:
+        step(sb)
+    except OSError as error:
+        sb.s_kernel.printk(f"{sb}: lost at unmount: {error}")
+
+
 def generic_shutdown_super(sb: SuperBlock) -> None:
-    """Write everything, forget everything, close the device."""
-    sync_filesystem(sb)
+    """Write everything, forget everything, close the device. What cannot be written is lost, with a line
+    in the log; the unmount goes on."""
+    _or_log(sb, sync_filesystem)
     sb.s_root.d_subdirs.clear()
     for inode in list(sb.s_inodes.values()):
         truncate_inode_pages(inode.i_mapping, 0)
         evict(inode)
     if sb.s_op.put_super is not None:
-        sb.s_op.put_super(sb)
+        _or_log(sb, sb.s_op.put_super)
     sb.s_kernel.super_blocks.remove(sb)
     if sb.s_bdev is not None:
         blkdev_put(sb.s_bdev, _open_mode(sb.s_flags))
