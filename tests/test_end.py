@@ -88,3 +88,15 @@ def test_logoff_of_an_ended_guest_leaves_its_successor_alone(vm: ZVM, guest: Gue
     with pytest.raises(OSError, match="not logged on"):
         guest.logoff()
     assert successor.ls("/") == ["dev", "mnt", "sys", "tmp"]
+
+
+@pytest.mark.parametrize(("storage", "segments", "expected"), [
+    (MiB, "", errno.ENOMEM), (64 * MiB, "x" * 400, errno.ENOSPC)])
+def test_failed_logon_leaves_nobody_logged_on(vm: ZVM, storage: int, segments: str, expected: int) -> None:
+    before = vm.storage.used
+
+    with pytest.raises(OSError, match=r"\w") as refused:
+        vm.logon("LINUX1", storage, segments=segments)
+
+    assert refused.value.errno == expected
+    assert (vm.machines, vm.storage.used) == ({}, before)

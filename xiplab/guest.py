@@ -53,11 +53,16 @@ class ZVM(ControlProgram):
             clock: the guest's time in ns since 1970; None for the host's.
             attributes: of the VirtualMachine, as its directory entry would have them.
         Raises:
-            OSError: what virtual_machine() answers.
+            OSError: what virtual_machine() answers; ENOMEM too little storage for a kernel; ENOSPC a
+                `segments` of 400 characters or more. The user is not logged on then.
         """
         machine = self.virtual_machine(userid, storage, **attributes)
-        kernel = start_kernel(machine, storage, clock)
-        dcssblk_init(kernel, segments)
+        try:
+            kernel = start_kernel(machine, storage, clock)
+            dcssblk_init(kernel, segments)
+        except OSError:
+            self.logoff(userid)
+            raise
         return Guest(self, machine, kernel)
 
 

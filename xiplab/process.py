@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from xiplab.linux.fs import namei_change, read_write
 from xiplab.linux.fs import open as fs_open
@@ -428,12 +429,11 @@ class Process:
 
     def cp(self, source: PathName, target: PathName) -> None:
         """Copy a file, a mebibyte at a time."""
-        read_from = self.open(source)
-        write_to = self.open(target, O_WRONLY | O_CREAT | O_TRUNC, self.fstat(read_from).st_mode & 0o777)
-        try:
+        with ExitStack() as opened:
+            read_from = self.open(source)
+            opened.callback(self.close, read_from)
+            write_to = self.open(target, O_WRONLY | O_CREAT | O_TRUNC, self.fstat(read_from).st_mode & 0o777)
+            opened.callback(self.close, write_to)
             while data := self.read(read_from, 1 << 20):
                 while data:
                     data = data[self.write(write_to, data):]
-        finally:
-            self.close(read_from)
-            self.close(write_to)

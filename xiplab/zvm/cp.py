@@ -113,7 +113,7 @@ class ControlProgram:
             response = self.cp(command)
             if response.rc:
                 raise OSError(errno.EINVAL, f"{command}: {response}")
-        return self.segments[name.upper()]
+        return self.saved_segment(name)
 
     def _free_address(self) -> int:
         end = max([FIRST_ADDRESS, *(file.end + 1 for file in self.spool.files)])
