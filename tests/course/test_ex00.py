@@ -132,6 +132,14 @@ def test_wrong_prediction_names_its_misconception(misconception: str, case: Situ
     assert result.misconceptions == (misconception,)
 
 
+def test_disk_that_was_changed_and_is_left_out_names_no_misconception() -> None:
+    """Nobody who believes that all copies change together leaves it out."""
+    result = judged(PREDICT, places(first(Situation("disk", SHARED, True))))
+
+    assert float(result) == 0
+    assert result.misconceptions == ()
+
+
 @pytest.mark.parametrize("source", [
     places(0), places(0, "LINUX9"), places(-1, "segment"), places(0, "segment").replace("SITUATION = 0", ""),
     places(0, "segment").replace("return", "print"),

@@ -10,7 +10,7 @@ map; the extents of a file on a segment are mapped one after the other into one 
     with Peer(filp) as peer:            # another process of this computer
         peer.read(0, 4)
 
-Linux only; elsewhere `available()` is False and says why.
+Linux only; elsewhere `unavailable()` says why.
 
 Kernel: none (this is user space on the host)
 """
@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from xiplab.linux.include.blkdev import FMODE_WRITE
 from xiplab.linux.include.fs import File
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pgoff, page_count
@@ -144,7 +145,7 @@ def map_file(filp: File, *, writable: bool = False, private: bool = False) -> By
         OSError: EACCES writable, but the file is not open for writing; those of extents() and
             map_extents().
     """
-    if writable and not private and not filp.f_mode & 2:
+    if writable and not private and not filp.f_mode & FMODE_WRITE:
         raise OSError(errno.EACCES, f"{filp}: not open for writing")
     storage = filp.f_mapping.kernel.memory.storage
     return map_extents(storage.fd, extents(filp), filp.f_inode.i_size, writable=writable, private=private)

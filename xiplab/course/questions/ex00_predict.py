@@ -114,11 +114,12 @@ def check_prediction(answer: Answer, random: Random) -> None:
 
 
 def belief_behind(case: Situation, place: str, said: Places) -> str:
-    """The misconception that predicts `place` as the learner did; empty if none is known."""
+    """The misconception that predicts `place` as the learner did; empty if none is known, as for the disk
+    that was itself changed."""
     if case.change_on == "disk":
         if place == "LINUX3":
             return "cache-asks-again" if case.has_read else "cache-fills-at-mount"
-        return "disk-follows"
+        return "" if place == "disk" else "disk-follows"
     if place in ("LINUX1", "LINUX2") and place not in said:
         if case.linux2 == PRIVATE and "LINUX1" in said:
             return "private-copies-at-once"
