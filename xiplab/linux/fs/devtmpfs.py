@@ -16,6 +16,7 @@ from xiplab.linux.fs.libfs import dcache_dir_lseek, generic_read_dir, noop_fsync
 from xiplab.linux.fs.read_write import do_sync_read, do_sync_write, generic_file_llseek
 from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice
 from xiplab.linux.include.fs import (
+    O_APPEND,
     S_IFBLK,
     S_IFCHR,
     S_IFDIR,
@@ -118,7 +119,9 @@ def blkdev_aio_write(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
     bdev = _device(filp.f_inode)
     if bdev.bd_disk.policy:
         raise OSError(errno.EPERM, f"/dev/{bdev}: the device is read-only")
-    if pos >= bdev.bd_size and count:
+    if filp.f_flags & O_APPEND:
+        pos = bdev.bd_size
+    if pos > bdev.bd_size or (pos == bdev.bd_size and count):
         raise OSError(errno.ENOSPC, f"/dev/{bdev}: position {pos} is at the end ({bdev.bd_size} bytes)")
     return generic_perform_write(filp, buf, min(count, bdev.bd_size - pos), pos)
 

@@ -35,7 +35,7 @@ from xiplab.linux.include.fs import (
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Page, VmAreaStruct, VmFault, VmOperations
 from xiplab.linux.include.sched import RLIM_INFINITY
-from xiplab.linux.mm.memory import page_mkclean, sigbus
+from xiplab.linux.mm.memory import page_mkclean, sigbus, unmap_mapping_range
 from xiplab.linux.mm.page_alloc import alloc_page, free_page
 from xiplab.trace import tp_copy
 from xiplab.units import PAGE_SIZE, Pgoff, offset_in_page, page_count, pos_to_pgoff
@@ -318,6 +318,13 @@ def write_one_page(page: Page) -> None:
         raise
 
 
+def truncate_inode_page(mapping: AddressSpace, page: Page) -> None:
+    """Drop the page, and unmap it before wherever it is mapped."""
+    if page.mapcount:
+        unmap_mapping_range(mapping, page.index * PAGE_SIZE, PAGE_SIZE, even_cows=False)
+    delete_from_page_cache(page)
+
+
 def truncate_inode_pages(mapping: AddressSpace, new_size: int) -> None:
     """Drop the pages past `new_size`, and zero the rest of the last page. Nothing is written."""
     if tail := offset_in_page(new_size):
@@ -325,7 +332,7 @@ def truncate_inode_pages(mapping: AddressSpace, new_size: int) -> None:
         if page is not None:
             page.frame[tail:] = 0
     for index in [i for i in mapping.pages if i >= page_count(new_size)]:
-        delete_from_page_cache(mapping.pages[index])
+        truncate_inode_page(mapping, mapping.pages[index])
 
 
 def shrink_page_cache(kernel: Kernel, wanted: int) -> int:
