@@ -1,7 +1,8 @@
-"""Units of storage, and the only conversions between them.
+"""Units of storage, and the conversions between them.
 
 A number that counts something on this page has a type of its own, so that a reader (and mypy) sees
-which of the many "numbers of a page" it is. Only this module multiplies by a page or a sector size.
+which of the many "numbers of a page" it is. Conversions between these types stand here; lengths,
+offsets and the quickest paths shift by PAGE_SHIFT in place.
 
     Paddr   byte address in a guest's absolute ("physical") storage
     Vaddr   byte address in a task's virtual address space

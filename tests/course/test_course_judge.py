@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -271,3 +272,11 @@ def test_show_of_question_without_situations_is_einval() -> None:
 
 def test_card_escapes_its_text() -> None:
     assert "&lt;b&gt;" in Card("t", ("<b>",))._repr_html_()
+
+
+@pytest.mark.parametrize("variant", [-1, "x", 1.5, 10**9, pytest.param(10**5000, id="huge")])
+def test_show_of_what_is_no_situation_raises_einval(variant: object) -> None:
+    with pytest.raises(OSError, match="0, 1, 2 and so on") as refused:
+        show("00.1", variant)  # type: ignore[arg-type]
+
+    assert refused.value.errno == errno.EINVAL

@@ -14,6 +14,8 @@ from html import escape
 from xiplab.course import progress
 from xiplab.course.problem import question
 
+MOST_VARIANTS = 10**9
+
 
 @dataclass(frozen=True, repr=False)
 class Card:
@@ -35,11 +37,15 @@ def show(id: str, variant: int = 0) -> Card:
     """The situation of a question; each variant number gives another one, always the same.
 
     Raises:
-        OSError: ENOENT for an unknown question; EINVAL for one that has no variants.
+        OSError: ENOENT for an unknown question; EINVAL for one that has no variants, or for something
+            that is not their number.
     """
     asked = question(id)
     if asked.situation is None:
         raise OSError(errno.EINVAL, f"question {id}: it has no situations to show")
+    if type(variant) is not int or not 0 <= variant < MOST_VARIANTS:
+        raise OSError(errno.EINVAL, f"question {id}: a situation's number is 0, 1, 2 and so on, below "
+                                    f"{MOST_VARIANTS}")
     return Card(f"{id} {asked.title} – situation {variant}", asked.situation(variant))
 
 
