@@ -13,6 +13,7 @@ import errno
 from xiplab.linux.fs.buffer import sync_mapping_buffers
 from xiplab.linux.fs.ext2.dir import ext2_readdir
 from xiplab.linux.fs.ext2.inode import ext2_setattr, write_inode
+from xiplab.linux.fs.ext2.ioctl import ext2_ioctl
 from xiplab.linux.fs.read_write import do_sync_read, do_sync_write, generic_file_llseek
 from xiplab.linux.include.fs import File, FileOperations, InodeOperations, UserBuffer
 from xiplab.linux.mm.filemap import (
@@ -52,11 +53,12 @@ def generic_read_dir(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
 ext2_file_operations = FileOperations(
     name="ext2_file_operations", llseek=generic_file_llseek, read=do_sync_read, write=do_sync_write,
     aio_read=generic_file_aio_read, aio_write=generic_file_aio_write, mmap=generic_file_mmap,
-    fsync=ext2_fsync)
+    ioctl=ext2_ioctl, fsync=ext2_fsync)
 ext2_xip_file_operations = FileOperations(
     name="ext2_xip_file_operations", llseek=generic_file_llseek, read=xip_file_read, write=xip_file_write,
-    mmap=xip_file_mmap, fsync=ext2_fsync, read_bytes=xip_read_bytes, write_bytes=xip_write_bytes)
+    mmap=xip_file_mmap, ioctl=ext2_ioctl, fsync=ext2_fsync, read_bytes=xip_read_bytes,
+    write_bytes=xip_write_bytes)
 ext2_dir_operations = FileOperations(
     name="ext2_dir_operations", llseek=generic_file_llseek, read=generic_read_dir,
-    readdir=ext2_readdir, fsync=ext2_fsync)
+    readdir=ext2_readdir, ioctl=ext2_ioctl, fsync=ext2_fsync)
 ext2_file_inode_operations = InodeOperations(name="ext2_file_inode_operations", setattr=ext2_setattr)
