@@ -31,7 +31,6 @@ from xiplab.linux.fs.open import (
     sys_chdir,
     utimes_common,
 )
-from xiplab.linux.fs.read_write import MAX_RW_COUNT
 from xiplab.linux.fs.readdir import vfs_readdir
 from xiplab.linux.fs.splice import do_sendfile
 from xiplab.linux.fs.stat import Stat, generic_fillattr
@@ -101,7 +100,9 @@ class Process:
 
     def _file(self, fd: int) -> File:
         self.kernel.current = task = self.task
-        return fs_open.fget(task, fd)
+        files = task.files
+        filp = files[fd] if 0 <= fd < len(files) else None
+        return fs_open.fget(task, fd) if filp is None else filp
 
     # files: open, close, duplicate
 
@@ -150,8 +151,10 @@ class Process:
 
     def _read_at(self, filp: File, count: int, pos: int) -> bytes:
         read_bytes = filp.f_op.read_bytes
-        if read_bytes is not None and filp.f_mode & FMODE_READ and 0 <= count <= MAX_RW_COUNT and pos >= 0:
-            return read_bytes(filp, count, pos)
+        if read_bytes is not None and filp.f_mode & FMODE_READ:
+            data = read_bytes(filp, count, pos)
+            if data is not None:
+                return data
         buf = FreshBytes()
         return buf.take(read_write.vfs_read(filp, buf, count, pos))
 
@@ -192,8 +195,10 @@ class Process:
     def _write_at(self, filp: File, data: Buffer, pos: int) -> int:
         memory = data if isinstance(data, bytes) else as_bytes(data)
         write_bytes = filp.f_op.write_bytes
-        if write_bytes is not None and filp.f_mode & FMODE_WRITE and len(memory) <= MAX_RW_COUNT and pos >= 0:
-            return write_bytes(filp, memory, pos)
+        if write_bytes is not None and filp.f_mode & FMODE_WRITE:
+            moved = write_bytes(filp, memory, pos)
+            if moved is not None:
+                return moved
         return read_write.vfs_write(filp, HostBuffer(memory), len(memory), pos)
 
     def writev(self, fd: int, buffers: Sequence[Buffer]) -> int:

@@ -111,22 +111,6 @@ def test_address_of_get_xip_mem_is_the_files_own_byte() -> None:
     assert mounted.image().count(b"after!") == 1
 
 
-def test_allocation_and_truncation_move_the_generation() -> None:
-    mounted = on_segment(bytes(mke2fs(1 * MiB)))
-    mounted.mount("xip")
-    fd = mounted.guest.open("/mnt/f", O_CREAT | O_RDWR)
-    mapping = mounted.mapping("/mnt/f")
-    seen = [mapping.generation]
-    mounted.guest.pwrite(fd, b"x", 0)
-    seen.append(mapping.generation)
-    mounted.guest.pwrite(fd, b"y", 0)
-    assert mapping.generation == seen[-1]
-    mounted.guest.truncate("/mnt/f", 0)
-    seen.append(mapping.generation)
-
-    assert len(set(seen)) == 3
-
-
 def test_small_blocks_give_no_xip_tables() -> None:
     mounted = on_disk(bytes(mke2fs(1 * MiB, blocksize=1024, tree={"f": b"text"})))
     mounted.mount("xip")

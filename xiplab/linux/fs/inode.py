@@ -26,6 +26,7 @@ from xiplab.linux.include.fs import (
 from xiplab.linux.include.sched import CAP_FSETID
 from xiplab.units import Ino
 
+NO_ATIME = MS_NOATIME | MS_RDONLY
 DAY = 24 * 60 * 60 * 1_000_000_000
 
 
@@ -81,30 +82,32 @@ def evict(inode: Inode) -> None:
 
 
 def file_accessed(filp: File) -> None:
-    """Set the access time after a read, if the mount wants it. Kernel: touch_atime()"""
+    """Set the access time after a read, if the mount wants it: with relatime only if the file changed
+    since the last access, or that is a day ago. Kernel: touch_atime(), relatime_need_update()"""
     inode = filp.f_inode
-    flags = inode.i_sb.s_flags
-    if flags & (MS_NOATIME | MS_RDONLY) or inode.i_flags & S_NOATIME or filp.f_flags & O_NOATIME:
+    sb = inode.i_sb
+    flags = sb.s_flags
+    if flags & NO_ATIME or inode.i_flags & S_NOATIME or filp.f_flags & O_NOATIME:
         return
-    now = current_fs_time(inode.i_sb)
-    if inode.i_atime != now and (not flags & MS_RELATIME or relatime_need_update(inode, now)):
+    now = sb.s_kernel.clock()
+    atime = inode.i_atime
+    if flags & MS_RELATIME and inode.i_mtime < atime and inode.i_ctime < atime and now - atime < DAY:
+        return
+    now -= now % sb.s_time_gran
+    if atime != now:
         inode.i_atime = now
         mark_inode_dirty(inode)
-
-
-def relatime_need_update(inode: Inode, now: int) -> bool:
-    """With relatime: only if the file changed since the last access, or that is a day ago."""
-    return (inode.i_mtime >= inode.i_atime or inode.i_ctime >= inode.i_atime
-            or now - inode.i_atime >= DAY)
 
 
 def file_update_time(filp: File) -> None:
     """Set mtime and ctime before a write; on ext2 only once a second changes anything."""
     inode = filp.f_inode
-    now = current_fs_time(inode.i_sb)
-    if inode.i_mtime != now or inode.i_ctime != now:
-        inode.i_mtime = inode.i_ctime = now
-        mark_inode_dirty(inode)
+    sb = inode.i_sb
+    now = sb.s_kernel.clock()
+    if 0 <= now - inode.i_mtime < sb.s_time_gran and inode.i_ctime == inode.i_mtime:
+        return
+    inode.i_mtime = inode.i_ctime = now - now % sb.s_time_gran
+    mark_inode_dirty(inode)
 
 
 def should_remove_suid(inode: Inode) -> int:
@@ -119,10 +122,10 @@ def should_remove_suid(inode: Inode) -> int:
 
 def file_remove_suid(filp: File) -> None:
     """A write by someone without CAP_FSETID takes setuid and setgid away."""
-    kill = should_remove_suid(filp.f_inode)
-    if kill:
-        filp.f_inode.i_mode &= ~kill
-        mark_inode_dirty(filp.f_inode)
+    inode = filp.f_inode
+    if inode.i_mode & (S_ISUID | S_ISGID) and (kill := should_remove_suid(inode)):
+        inode.i_mode &= ~kill
+        mark_inode_dirty(inode)
 
 
 def inode_init_owner(inode: Inode, directory: Inode | None, mode: int) -> None:

@@ -113,9 +113,8 @@ class AddressSpace:
         pages: the page cache. Kernel: page_tree
         i_mmap: areas that map the file.
         private_list: changed buffers of indirect blocks, which fsync writes.
-        generation: counts changes of the block map (allocation, truncate); whoever keeps what
-            get_xip_mem said drops it when this moves. The model's own.
-        xip_cache: what the read path keeps under that rule.
+        xip_cache: what small reads and writes keep of the answers of get_xip_mem; whoever takes
+            blocks away from the file sets it to None. The model's own.
     """
 
     host: Inode | None
@@ -124,7 +123,6 @@ class AddressSpace:
     pages: dict[Pgoff, Page] = field(default_factory=dict)
     i_mmap: list[VmAreaStruct] = field(default_factory=list)
     private_list: set[Any] = field(default_factory=set)
-    generation: int = 0
     xip_cache: Any = None
 
     def __str__(self) -> str:
@@ -167,7 +165,7 @@ class FileOperations(OperationsTable):
     aio_read, aio_write: the same, for the page cache; do_sync_read and do_sync_write wrap them
     mmap(filp, vma)    open(inode, filp)    release(inode, filp)    fsync(filp, datasync)
     read_bytes(filp, count, pos) -> bytes, write_bytes(filp, data, pos) -> int: shortcuts of the
-        model for fresh bytes; what they do is what read and write do.
+        model, asked before read and write; what they do is what those do. None: ask those.
     """
 
     llseek: Callable[[File, int, int], int] | None = None
@@ -183,8 +181,8 @@ class FileOperations(OperationsTable):
     fsync: Callable[[File, bool], None] | None = None
     splice_read: Callable[[File, int, int], bytes] | None = None
     splice_write: Callable[[File, bytes, int], int] | None = None
-    read_bytes: Callable[[File, int, int], bytes] | None = None
-    write_bytes: Callable[[File, bytes | memoryview, int], int] | None = None
+    read_bytes: Callable[[File, int, int], bytes | None] | None = None
+    write_bytes: Callable[[File, bytes | memoryview, int], int | None] | None = None
 
 
 @dataclass(eq=False, kw_only=True)

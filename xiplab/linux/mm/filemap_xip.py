@@ -10,6 +10,7 @@ page, full of zeros, which stands for the holes of every file that is only read.
 For more than a page `xip_file_read` and `xip_file_write` ask for runs of frames and copy each run
 once. `do_xip_mapping_read` and `_xip_file_write` are the kernel's page-by-page loops; they serve small
 requests, recordings, and address spaces without get_xip_runs. Both ways give the same results.
+(Requests inside one page usually do not come here at all: filemap_xip_bytes.py.)
 
 Locks in Linux: i_mutex around a write; the global xip_sparse_mutex, with its sequence counter,
 around the sparse page. A read takes none, which is its race with truncate. Here one thread runs.
@@ -21,12 +22,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from xiplab.errors import SIGBUS, NoData, Signal, bug_on
-from xiplab.hw.memory import Storage
 from xiplab.linux.fs.inode import file_accessed, file_remove_suid, file_update_time, mark_inode_dirty
-from xiplab.linux.include.fs import MS_RDONLY, O_APPEND, AddressSpace, File, UserBuffer
+from xiplab.linux.include.fs import MS_RDONLY, AddressSpace, File, UserBuffer
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import (
     VM_CAN_NONLINEAR,
@@ -39,13 +38,11 @@ from xiplab.linux.include.mm import (
     VmFault,
     VmOperations,
 )
-from xiplab.linux.include.sched import RLIM_INFINITY
 from xiplab.linux.mm.filemap import generic_write_checks
-from xiplab.linux.mm.iov import FreshBytes, HostBuffer
 from xiplab.linux.mm.memory import follow_pfn, pte_clear, sigbus, vm_insert_mixed
 from xiplab.linux.mm.page_alloc import alloc_page
 from xiplab.trace import tp_copy
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Pfn, Pgoff, offset_in_page, page_count
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn, Pgoff, offset_in_page, page_count
 
 
 def xip_sparse_page(kernel: Kernel) -> Pfn:
@@ -154,78 +151,7 @@ def _whole_chunks(filp: File, start: int, pos: int, arrived: int) -> int:
     return copied
 
 
-MAX_PLACES = (2 * GiB) >> PAGE_SHIFT
-
-
-@dataclass(slots=True)
-class BlockPlaces:
-    """Where each page of a file lies in Storage, as asked for once: byte offsets, -1 for a hole.
-
-    Good until the block map changes (`mapping.generation`) or the device is released, which cannot
-    happen while the file is open.
-    """
-
-    generation: int
-    offsets: list[int]
-    writable: bool
-    storage: Storage
-
-
-def block_places(mapping: AddressSpace) -> BlockPlaces | None:
-    """The places of all pages of the file, kept in the mapping; None if they cannot be had in runs, or if
-    they are too many to be kept (a file of holes can be as long as it likes)."""
-    places = mapping.xip_cache
-    if isinstance(places, BlockPlaces) and places.generation == mapping.generation:
-        return places
-    if mapping.a_ops.get_xip_runs is None or mapping.host is None:
-        return None
-    memory = mapping.kernel.memory
-    npages = page_count(mapping.host.i_size)
-    if npages > MAX_PLACES:
-        return None
-    offsets: list[int] = []
-    writable = True
-    try:
-        while len(offsets) < npages:
-            runs = mapping.a_ops.get_xip_runs(mapping, Pgoff(len(offsets)), npages - len(offsets), False)
-            for _, pfn, n in runs:
-                if pfn is None:
-                    offsets += [-1] * n
-                    continue
-                where = memory.range_of(pfn << PAGE_SHIFT, n << PAGE_SHIFT)
-                first = (where.first << PAGE_SHIFT) + (pfn << PAGE_SHIFT) - where.start
-                offsets += range(first, first + (n << PAGE_SHIFT), PAGE_SIZE)
-                writable = writable and where.writable
-    except OSError:
-        return None
-    mapping.xip_cache = places = BlockPlaces(mapping.generation, offsets, writable, memory.storage)
-    return places
-
-
-def xip_read_bytes(filp: File, count: int, pos: int) -> bytes:
-    """What `read` gives, as fresh bytes. A read inside one page that was found before is one slice of
-    storage; everything else goes through the table. The caller has checked mode, count and position.
-
-    Raises:
-        OSError: as xip_file_read.
-    """
-    offset = pos & PAGE_SIZE - 1
-    inode = filp.f_inode
-    if 0 < count <= PAGE_SIZE - offset and pos <= inode.i_size - count and not tp_copy.probes:
-        mapping = filp.f_mapping
-        places: BlockPlaces | None = mapping.xip_cache
-        if places is None or places.generation != mapping.generation:
-            places = block_places(mapping)
-        pgoff = pos >> PAGE_SHIFT
-        if places is not None and pgoff < len(places.offsets) and (at := places.offsets[pgoff]) >= 0:
-            file_accessed(filp)
-            return places.storage.map[at + offset:at + offset + count]
-    assert filp.f_op.read is not None
-    buf = FreshBytes()
-    return buf.take(filp.f_op.read(filp, buf, count, pos))
-
-
-def _xip_unmap(mapping: AddressSpace, pgoff: Pgoff) -> None:
+def xip_unmap(mapping: AddressSpace, pgoff: Pgoff) -> None:
     """Take the sparse page away wherever it is mapped for page `pgoff`: there is a block now.
 
     Frames of the device and private copies stay. Nonlinear areas would be missed (Q9).
@@ -277,7 +203,7 @@ def _allocate_for_fault(vma: VmAreaStruct, vmf: VmFault) -> Pfn:
         _, pfn = mapping.a_ops.get_xip_mem(mapping, vmf.pgoff, True)
     except OSError as failure:
         raise Signal(SIGBUS, vmf.virtual_address, f"{vma.vm_file}: page {vmf.pgoff}: {failure}") from failure
-    _xip_unmap(mapping, vmf.pgoff)
+    xip_unmap(mapping, vmf.pgoff)
     return pfn
 
 
@@ -330,7 +256,7 @@ def find_or_allocate(mapping: AddressSpace, pgoff: Pgoff) -> int:
         return get_xip_mem(mapping, pgoff, False)[0]
     except NoData:
         kmem = get_xip_mem(mapping, pgoff, True)[0]
-        _xip_unmap(mapping, pgoff)
+        xip_unmap(mapping, pgoff)
         return kmem
 
 
@@ -401,37 +327,9 @@ def _allocated_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int) -> Iterato
         for first, pfn, n in mapping.a_ops.get_xip_runs(mapping, pgoff, end - pgoff, True):
             assert pfn is not None
             for page in range(first, first + n):
-                _xip_unmap(mapping, Pgoff(page))
+                xip_unmap(mapping, Pgoff(page))
             yield first, pfn, n
             pgoff = Pgoff(first + n)
-
-
-def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int:
-    """What `write` does. An overwrite inside one page that was found before is one store; everything
-    else goes through the table. The caller has checked mode, count and position.
-
-    Raises:
-        OSError: as xip_file_write.
-    """
-    count = len(data)
-    offset = pos & PAGE_SIZE - 1
-    inode = filp.f_inode
-    if 0 < count <= PAGE_SIZE - offset and pos <= inode.i_size - count and not tp_copy.probes \
-            and not filp.f_flags & O_APPEND \
-            and inode.i_sb.s_kernel.current.rlimit_fsize == RLIM_INFINITY:
-        mapping = filp.f_mapping
-        places: BlockPlaces | None = mapping.xip_cache
-        if places is None or places.generation != mapping.generation:
-            places = block_places(mapping)
-        pgoff = pos >> PAGE_SHIFT
-        if places is not None and places.writable and pgoff < len(places.offsets) \
-                and (at := places.offsets[pgoff]) >= 0:
-            file_remove_suid(filp)
-            file_update_time(filp)
-            places.storage.memory[at + offset:at + offset + count] = data
-            return count
-    assert filp.f_op.write is not None
-    return filp.f_op.write(filp, HostBuffer(data), count, pos)
 
 
 def xip_truncate_page(mapping: AddressSpace, from_: int) -> None:

@@ -22,13 +22,8 @@ from xiplab.linux.mm.filemap import (
     generic_file_aio_write,
     generic_file_mmap,
 )
-from xiplab.linux.mm.filemap_xip import (
-    xip_file_mmap,
-    xip_file_read,
-    xip_file_write,
-    xip_read_bytes,
-    xip_write_bytes,
-)
+from xiplab.linux.mm.filemap_xip import xip_file_mmap, xip_file_read, xip_file_write
+from xiplab.linux.mm.filemap_xip_bytes import xip_read_bytes, xip_write_bytes
 
 
 def ext2_fsync(filp: File, datasync: bool) -> None:

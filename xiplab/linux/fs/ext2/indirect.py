@@ -224,7 +224,6 @@ def ext2_splice_branch(inode: Inode, place: Indirect, block: int, count: int) ->
     """Store the pointer that was missing, or `count` of them: the new blocks belong to the file now."""
     bh, slot, _ = place
     _store_pointers(inode, bh, slot, block, count)
-    inode.i_mapping.generation += 1
     inode.i_ctime = current_fs_time(inode.i_sb)
     mark_inode_dirty(inode)
 

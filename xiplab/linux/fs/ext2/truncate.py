@@ -138,6 +138,6 @@ def ext2_truncate_blocks(inode: Inode, offset: int) -> None:
         elif block and first < base + ptrs ** level and _truncate_subtree(inode, block, level, first - base):
             data[slot] = 0
         base += ptrs ** level
-    inode.i_mapping.generation += 1
+    inode.i_mapping.xip_cache = None
     remember_allocation(inode, 0, 0, None, 0)
     mark_inode_dirty(inode)

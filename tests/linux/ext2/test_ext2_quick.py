@@ -1,0 +1,143 @@
+"""The quick ways of small requests and the kernel's own ways: same results, same image, same times."""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mounts import Mounted, assert_clean, needs_e2fsprogs, on_segment
+
+from xiplab import MAP_SHARED, O_APPEND, O_CREAT, O_RDWR, PROT_READ
+from xiplab.tools.mke2fs import mke2fs
+from xiplab.trace import tp_copy
+from xiplab.units import PAGE_SIZE, MiB
+
+FILES = ("one", "two", "three")
+KINDS = ("append", "write", "read", "truncate", "stat", "unlink", "hole")
+WEIGHTS = (9, 6, 6, 2, 3, 1, 1)
+
+
+@contextmanager
+def kernels_way() -> Iterator[None]:
+    """While somebody counts copies, all requests take the kernel's own way."""
+
+    def probe(name: str, values: object) -> None:
+        """Only its being there matters."""
+
+    tp_copy.probes.append(probe)
+    try:
+        yield
+    finally:
+        tp_copy.probes.remove(probe)
+
+
+def mounted_pair() -> tuple[Mounted, Mounted]:
+    image = bytes(mke2fs(2 * MiB))
+    pair = on_segment(image, clock=lambda: 10**18), on_segment(image, clock=lambda: 10**18)
+    for mounted in pair:
+        mounted.mount("xip")
+    return pair
+
+
+def random_call(rng: random.Random) -> Callable[[Mounted], object]:
+    """One call on one of three files: mostly appends and small requests near the end."""
+    path = f"/mnt/{rng.choice(FILES)}"
+    kind = rng.choices(KINDS, WEIGHTS)[0]
+    data = rng.randbytes(rng.choice((1, 100, 4095, PAGE_SIZE, PAGE_SIZE, PAGE_SIZE, 5000, 3 * PAGE_SIZE)))
+    place = rng.random()
+
+    def call(mounted: Mounted) -> object:
+        guest = mounted.guest
+        fd = guest.open(path, O_CREAT | O_RDWR | (O_APPEND if kind == "append" else 0))
+        size = guest.fstat(fd).st_size
+        position = int(place * size)
+        actions: dict[str, Callable[[], object]] = {
+            "append": lambda: guest.write(fd, data),
+            "write": lambda: guest.pwrite(fd, data, position & ~511),
+            "read": lambda: guest.pread(fd, len(data), position),
+            "truncate": lambda: guest.ftruncate(fd, position),
+            "hole": lambda: guest.pwrite(fd, data, size + 3 * PAGE_SIZE),
+            "unlink": lambda: guest.unlink(path),
+            "stat": lambda: (guest.fstat(fd), guest.statfs("/mnt"))}
+        try:
+            return actions[kind](), guest.fstat(fd)
+        except OSError as failure:
+            return errno.errorcode[failure.errno or 0]
+        finally:
+            guest.close(fd)
+
+    return call
+
+
+@needs_e2fsprogs
+@pytest.mark.parametrize("seed", range(3))
+def test_quick_way_and_kernels_way_agree(seed: int, tmp_path: Path) -> None:
+    """After any calls, results and images are the same byte for byte, also when the disk gets full."""
+    rng = random.Random(seed)
+    quick, slow = mounted_pair()
+    for _ in range(1500):
+        call = random_call(rng)
+        result = call(quick)
+        with kernels_way():
+            assert call(slow) == result
+    image = quick.synced()
+
+    assert image == slow.synced()
+    assert_clean(image, tmp_path)
+
+
+def test_places_are_kept_while_blocks_are_added_and_forgotten_when_they_go() -> None:
+    quick, _ = mounted_pair()
+    fd = quick.guest.open("/mnt/f", O_CREAT | O_RDWR)
+    quick.guest.pwrite(fd, b"x", 0)
+    places = quick.mapping("/mnt/f").xip_cache
+    quick.guest.pwrite(fd, b"y", PAGE_SIZE)
+    assert quick.mapping("/mnt/f").xip_cache is places
+    quick.guest.ftruncate(fd, 1)
+
+    assert quick.mapping("/mnt/f").xip_cache is None
+
+
+def test_another_get_xip_mem_is_asked_at_once() -> None:
+    """What the old one answered counts no more when the table is replaced."""
+    quick, _ = mounted_pair()
+    fd = quick.guest.open("/mnt/f", O_CREAT | O_RDWR)
+    quick.guest.pwrite(fd, b"x" * PAGE_SIZE, 0)
+    mapping = quick.mapping("/mnt/f")
+
+    def refuse(*arguments: object) -> tuple[int, int]:
+        raise OSError(errno.EIO, "page 0")
+
+    mapping.a_ops = replace(mapping.a_ops, name="refusing", get_xip_mem=refuse, get_xip_runs=None)
+
+    with pytest.raises(OSError, match="page 0"):
+        quick.guest.pread(fd, 10, 0)
+
+
+def test_small_write_into_a_mapped_hole_shows_in_the_mapping() -> None:
+    """The sparse page leaves the mapping when the quick way gives the hole a block."""
+    quick, _ = mounted_pair()
+    fd = quick.guest.open("/mnt/f", O_CREAT | O_RDWR)
+    quick.guest.ftruncate(fd, PAGE_SIZE)
+    reader = quick.guest.open("/mnt/f")
+    memory = quick.guest.mmap(reader, PAGE_SIZE, PROT_READ, MAP_SHARED)
+    assert memory[0] == 0
+    quick.guest.pwrite(fd, b"x", 0)
+
+    assert memory[0] == ord("x")
+
+
+def test_reads_far_into_a_sparse_file_cost_no_memory() -> None:
+    """A file of 1 TiB with one block: places are kept for pages that are there, not for holes."""
+    quick, _ = mounted_pair()
+    fd = quick.guest.open("/mnt/f", O_CREAT | O_RDWR)
+    quick.guest.pwrite(fd, b"x", 1 << 40)
+    for position in range(0, 1 << 40, 1 << 34):
+        assert quick.guest.pread(fd, 100, position) == bytes(100)
+
+    assert len(quick.mapping("/mnt/f").xip_cache.at) == 1

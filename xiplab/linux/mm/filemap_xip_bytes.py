@@ -1,0 +1,201 @@
+"""Small reads and writes in place, the quick way: what get_xip_mem answered once is kept.
+
+    read inside one page     a look into a dictionary, and one slice of storage
+    write inside one page    the same and one store; only a hole is still asked for
+
+These are `read_bytes` and `write_bytes` of the xip file operations. They serve requests inside one
+page of a file whose address space knows runs, while nobody records; all others go through `read` and
+`write` (filemap_xip.py), page by page as in Linux. Both ways give the same results, times and errors.
+
+    mapping.xip_cache   XipPlaces, made here. Who takes blocks away from the file, or puts others in
+                        their place, sets it to None (ext2_truncate_blocks).
+
+Kernel: none (xip_file_read and xip_file_write of v3.6 mm/filemap_xip.c, for one page)
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass, field
+
+from xiplab.errors import NoData
+from xiplab.linux.fs.inode import file_accessed, file_remove_suid, file_update_time, mark_inode_dirty
+from xiplab.linux.include.fs import O_APPEND, O_LARGEFILE, AddressSpace, AddressSpaceOperations, File
+from xiplab.linux.include.sched import RLIM_INFINITY
+from xiplab.linux.mm.filemap_xip import xip_unmap
+from xiplab.trace import tp_copy
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pgoff, page_count
+
+HOLE = -1
+PAGE_SIZE_MASK = PAGE_SIZE - 1
+GROUP_SHIFT = 10
+"""Pages are asked for in groups of 1,024: what one indirect block holds."""
+
+
+@dataclass(eq=False, slots=True)
+class XipPlaces:
+    """Where pages of a file lie in Storage, as the file system said.
+
+    A page keeps its place until blocks are taken away from the file, or the device is released; that
+    cannot happen while the file is open.
+
+    Attributes:
+        a_ops: who was asked. map, memory: Storage; slices of the first copy.
+        at: byte offset in Storage by page. A page that is missing was a hole, or was not asked for.
+        groups: the groups of pages that were asked for as a whole.
+        writable: all those pages may be stored to.
+        start, end, delta: the range of the guest's storage looked at last, and what takes it to Storage.
+    """
+
+    a_ops: AddressSpaceOperations
+    map: mmap.mmap
+    memory: memoryview
+    at: dict[int, int] = field(default_factory=dict)
+    groups: set[int] = field(default_factory=set)
+    writable: bool = True
+    start: int = 0
+    end: int = 0
+    delta: int = 0
+
+
+def new_places(mapping: AddressSpace) -> XipPlaces | None:
+    """Places for a mapping that has none, or whose operations were replaced; None if its pages must be
+    asked for one by one, each time."""
+    a_ops = mapping.a_ops
+    if a_ops.get_xip_runs is None:
+        return None
+    storage = mapping.kernel.memory.storage
+    mapping.xip_cache = places = XipPlaces(a_ops, storage.map, storage.memory)
+    return places
+
+
+def _offset_in_storage(places: XipPlaces, mapping: AddressSpace, kmem: int, nbytes: int) -> int:
+    """Where the bytes at an address of the guest lie in Storage."""
+    if not places.start <= kmem <= kmem + nbytes <= places.end:
+        r = mapping.kernel.memory.range_of(kmem, nbytes)
+        places.start, places.end = r.start, r.end + 1
+        places.delta = (r.first << PAGE_SHIFT) - r.start
+        places.writable = places.writable and r.writable
+    return kmem + places.delta
+
+
+def _ask_for_group(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> None:
+    """Ask for all pages of the group of `pgoff` in one question. What cannot be answered stays unknown."""
+    group = pgoff >> GROUP_SHIFT
+    if group in places.groups:
+        return
+    places.groups.add(group)
+    assert mapping.a_ops.get_xip_runs is not None
+    assert mapping.host is not None
+    first = group << GROUP_SHIFT
+    npages = min(page_count(mapping.host.i_size) - first, 1 << GROUP_SHIFT)
+    try:
+        runs = mapping.a_ops.get_xip_runs(mapping, Pgoff(first), npages, False)
+    except OSError:
+        return
+    for page, pfn, n in runs:
+        if pfn is not None:
+            offset = _offset_in_storage(places, mapping, pfn << PAGE_SHIFT, n << PAGE_SHIFT)
+            places.at.update(zip(range(page, page + n), range(offset, offset + (n << PAGE_SHIFT), PAGE_SIZE),
+                                 strict=True))
+
+
+def _find(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> int:
+    """The place of a page, asked for with its group, else alone; HOLE for a hole.
+
+    Raises:
+        OSError: what get_xip_mem answers.
+    """
+    _ask_for_group(mapping, places, pgoff)
+    if pgoff not in places.at:
+        assert places.a_ops.get_xip_mem is not None
+        try:
+            kmem, _ = places.a_ops.get_xip_mem(mapping, Pgoff(pgoff), False)
+        except NoData:
+            return HOLE
+        places.at[pgoff] = _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
+    return places.at[pgoff]
+
+
+def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> int:
+    """The place of a page; a hole gets a block, and the sparse page leaves every mapping.
+
+    A page behind the end of the file is most likely new, so the file system is asked to make it at once.
+    Raises:
+        OSError: what get_xip_mem answers.
+    """
+    assert mapping.host is not None
+    if pgoff < page_count(mapping.host.i_size):
+        _ask_for_group(mapping, places, pgoff)
+    if pgoff not in places.at:
+        assert places.a_ops.get_xip_mem is not None
+        kmem, _ = places.a_ops.get_xip_mem(mapping, Pgoff(pgoff), True)
+        xip_unmap(mapping, Pgoff(pgoff))
+        places.at[pgoff] = _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
+    return places.at[pgoff]
+
+
+def xip_read_bytes(filp: File, count: int, pos: int) -> bytes | None:
+    """What a read gives, as fresh bytes; None if it must be made by `read`. The file is open for reading.
+
+    Raises:
+        OSError: what get_xip_mem answers.
+    """
+    mapping = filp.f_mapping
+    offset = pos & PAGE_SIZE_MASK
+    if count <= 0 or offset + count > PAGE_SIZE or pos + count > filp.f_inode.i_size or tp_copy.probes:
+        return None
+    places: XipPlaces | None = mapping.xip_cache
+    if places is None or places.a_ops is not mapping.a_ops:
+        places = new_places(mapping)
+    if places is None or pos < 0:
+        return None
+    file_accessed(filp)
+    at = places.at.get(pos >> PAGE_SHIFT)
+    if at is None:
+        at = _find(mapping, places, pos >> PAGE_SHIFT)
+        if at == HOLE:
+            return bytes(count)
+    at += offset
+    return places.map[at:at + count]
+
+
+def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | None:
+    """What a write does; None if it must be made by `write`. The file is open for writing.
+
+    Raises:
+        OSError: ENOSPC, EIO and whatever else get_xip_mem answers.
+    """
+    inode = filp.f_inode
+    if filp.f_flags & O_APPEND:
+        pos = inode.i_size
+    mapping = filp.f_mapping
+    count = len(data)
+    offset = pos & PAGE_SIZE_MASK
+    if not count or offset + count > PAGE_SIZE or tp_copy.probes or not _may_write(filp, pos, count):
+        return None
+    places: XipPlaces | None = mapping.xip_cache
+    if places is None or places.a_ops is not mapping.a_ops:
+        places = new_places(mapping)
+    if places is None or not places.writable:
+        return None
+    file_remove_suid(filp)
+    file_update_time(filp)
+    at = places.at.get(pos >> PAGE_SHIFT)
+    if at is None:
+        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT)
+        if not places.writable:
+            return None
+    at += offset
+    places.memory[at:at + count] = data
+    if pos + count > inode.i_size:
+        inode.i_size = pos + count
+        mark_inode_dirty(inode)
+    return count
+
+
+def _may_write(filp: File, pos: int, count: int) -> bool:
+    """Whether no limit of generic_write_checks() is near."""
+    sb = filp.f_inode.i_sb
+    return (0 <= pos <= sb.s_maxbytes - count and bool(filp.f_flags & O_LARGEFILE)
+            and sb.s_kernel.current.rlimit_fsize == RLIM_INFINITY)
