@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,11 +37,17 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @contextmanager
 def kernel_mount(image: bytes, folder: Path) -> Iterator[Path]:
-    """The image mounted by the running kernel; afterwards the file loop.img has what it wrote."""
+    """The image mounted by the running kernel; afterwards the file loop.img has what it wrote.
+
+    Others may use the loop devices at the same time, so the mount is tried again.
+    """
     path, root = folder / "loop.img", folder / "root"
     path.write_bytes(image)
     root.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-o", "loop", path, root], check=True)
+    for _ in range(5):
+        if not subprocess.run(["mount", "-o", "loop", path, root], check=False).returncode:
+            break
+        time.sleep(0.2)
     try:
         yield root
     finally:

@@ -117,6 +117,13 @@ def test_unknown_option_is_einval(option: str) -> None:
     assert caught.value.errno == errno.EINVAL
 
 
+def test_quota_options_are_ignored_with_a_message() -> None:
+    mounted = on_disk(changed())
+    mounted.mount("usrquota,noquota")
+
+    assert "EXT2-fs (sda): quota operations not supported" in mounted.guest.dmesg
+
+
 def test_options_are_shown() -> None:
     mounted = on_segment(changed())
     sb = mounted.mount("xip,grpid,minixdf,errors=remount-ro,nouid32,debug,oldalloc,check=none")

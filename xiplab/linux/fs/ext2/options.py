@@ -52,6 +52,8 @@ OPTION_FLAGS = {
 }
 """Option: (flags it sets, flags it clears before)."""
 
+QUOTA_OPTIONS = ("quota", "usrquota", "grpquota")
+
 
 def einval(sb: SuperBlock, why: str, *, silent: bool = False) -> OSError:
     """The error of a mount that is refused, with a line in the log."""
@@ -77,7 +79,7 @@ def _number(sb: SuperBlock, option: str) -> int:
 
 
 def parse_options(sb: SuperBlock, data: str) -> None:
-    """Set the mount's flags from "option,option".
+    """Set the mount's flags from "option,option". Quotas are ignored, as in a kernel without them.
 
     Raises:
         OSError: EINVAL an option that is unknown ("noxip" is one: xip cannot be switched off).
@@ -93,7 +95,9 @@ def parse_options(sb: SuperBlock, data: str) -> None:
             info.s_resgid = _number(sb, option)
         elif option.startswith("sb="):
             _number(sb, option)
-        elif option:
+        elif option in QUOTA_OPTIONS:
+            ext2_msg(sb, "quota operations not supported")
+        elif option and option != "noquota":
             raise einval(sb, f'Unrecognized mount option "{option}" or missing value')
 
 
