@@ -176,6 +176,8 @@ class Process:
         return moved
 
     def preadv(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        if offset < 0:
+            raise OSError(errno.EINVAL, f"position {offset}")
         return self._vectored(self._file(fd), buffers, offset, write=False)
 
     def write(self, fd: int, data: Buffer) -> int:
@@ -209,6 +211,8 @@ class Process:
         return moved
 
     def pwritev(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
+        if offset < 0:
+            raise OSError(errno.EINVAL, f"position {offset}")
         return self._vectored(self._file(fd), buffers, offset, write=True)
 
     def _vectored(self, filp: File, buffers: Sequence[Buffer], pos: int, *, write: bool) -> int:
@@ -257,9 +261,9 @@ class Process:
              offset: int = 0) -> Mapping:
         """mmap(2): `length` bytes of the file from `offset`; 0 means up to its end. fd -1: anonymous."""
         task = self._enter()
-        filp = None if fd == -1 else self._file(fd)
         if offset % PAGE_SIZE:
             raise OSError(errno.EINVAL, f"mmap: offset {offset} is not the start of a page")
+        filp = None if fd == -1 else self._file(fd)
         if not length and filp is not None:
             length = filp.f_inode.i_size - offset
         vma = do_mmap_pgoff(task.mm, filp, 0, length, prot, flags, offset >> PAGE_SHIFT)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from xiplab.linux.include.fs import (
     MS_NOATIME,
+    MS_NODIRATIME,
     MS_RDONLY,
     MS_RELATIME,
     O_NOATIME,
@@ -82,12 +83,18 @@ def evict(inode: Inode) -> None:
 
 
 def file_accessed(filp: File) -> None:
-    """Set the access time after a read, if the mount wants it: with relatime only if the file changed
-    since the last access, or that is a day ago. Kernel: touch_atime(), relatime_need_update()"""
-    inode = filp.f_inode
+    """Set the access time after a read, unless the file is open with O_NOATIME."""
+    if not filp.f_flags & O_NOATIME:
+        touch_atime(filp.f_inode)
+
+
+def touch_atime(inode: Inode) -> None:
+    """Set the access time, if the mount wants it: with relatime only if the file changed since the last
+    access, or that is a day ago. Kernel: touch_atime(), relatime_need_update()"""
     sb = inode.i_sb
     flags = sb.s_flags
-    if flags & NO_ATIME or inode.i_flags & S_NOATIME or filp.f_flags & O_NOATIME:
+    if flags & NO_ATIME or inode.i_flags & S_NOATIME \
+            or (flags & MS_NODIRATIME and inode.i_mode & S_IFMT == S_IFDIR):
         return
     now = sb.s_kernel.clock()
     atime = inode.i_atime

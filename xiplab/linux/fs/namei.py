@@ -23,6 +23,7 @@ from xiplab.linux.fs.dcache import (
     mounted_on,
     parent_of,
 )
+from xiplab.linux.fs.inode import touch_atime
 from xiplab.linux.include.fs import (
     MAY_EXEC,
     MAY_READ,
@@ -304,6 +305,7 @@ def vfs_readlink(inode: Inode) -> bytes:
     """
     if inode.i_op.readlink is None:
         raise OSError(errno.EINVAL, f"{inode}: not a symbolic link")
+    touch_atime(inode)
     return inode.i_op.readlink(inode)
 
 

@@ -113,7 +113,10 @@ def do_loop_readv_writev(filp: File, segments: Sequence[tuple[UserBuffer, int]],
         raise OSError(errno.EINVAL, f"{filp}: cannot be {'written' if write else 'read'}")
     if len(segments) > UIO_MAXIOV:
         raise OSError(errno.EINVAL, f"{filp}: {len(segments)} segments (limit {UIO_MAXIOV})")
-    rw_verify_area(filp, pos, sum(length for _, length in segments))
+    total = sum(length for _, length in segments)
+    rw_verify_area(filp, pos, total)
+    if not total:
+        return 0
     step = vfs_write if write else vfs_read
     moved = 0
     for buf, length in segments:

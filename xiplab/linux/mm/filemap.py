@@ -133,6 +133,8 @@ def generic_file_aio_read(filp: File, buf: UserBuffer, count: int, pos: int) -> 
     Raises:
         OSError: EFAULT, EIO, ENOMEM if not a single byte was moved before.
     """
+    if not count:
+        return 0
     try:
         return do_generic_file_read(filp, buf, count, pos)
     finally:

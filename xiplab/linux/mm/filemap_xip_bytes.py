@@ -19,8 +19,15 @@ import mmap
 from dataclasses import dataclass, field
 
 from xiplab.errors import NoData
-from xiplab.linux.fs.inode import file_accessed, file_remove_suid, file_update_time, mark_inode_dirty
-from xiplab.linux.include.fs import O_APPEND, O_LARGEFILE, AddressSpace, AddressSpaceOperations, File
+from xiplab.linux.fs.inode import file_remove_suid, file_update_time, mark_inode_dirty, touch_atime
+from xiplab.linux.include.fs import (
+    O_APPEND,
+    O_LARGEFILE,
+    O_NOATIME,
+    AddressSpace,
+    AddressSpaceOperations,
+    File,
+)
 from xiplab.linux.include.sched import RLIM_INFINITY
 from xiplab.linux.mm.filemap_xip import xip_unmap
 from xiplab.trace import tp_copy
@@ -150,7 +157,8 @@ def xip_read_bytes(filp: File, count: int, pos: int) -> bytes | None:
         places = new_places(mapping)
     if places is None or pos < 0:
         return None
-    file_accessed(filp)
+    if not filp.f_flags & O_NOATIME:
+        touch_atime(filp.f_inode)
     at = places.at.get(pos >> PAGE_SHIFT)
     if at is None:
         at = _find(mapping, places, pos >> PAGE_SHIFT)

@@ -240,13 +240,15 @@ def ext2_prepare_chunk(directory: Inode, pos: int, count: int) -> Page:
     return block_write_begin(directory.i_mapping, pos, count, ext2_get_block)
 
 
-def ext2_commit_chunk(directory: Inode, page: Page, pos: int, count: int) -> None:
+def ext2_commit_chunk(directory: Inode, page: Page, pos: int, count: int, *,
+                      update_times: bool = True) -> None:
     """The change is made: the page is dirty, the directory perhaps longer; on a `sync` mount all of it
     goes to the device at once."""
     block_write_end(page, pos, count)
     page.locked = False
     directory.i_size = max(directory.i_size, pos + count)
-    directory.i_mtime = directory.i_ctime = current_fs_time(directory.i_sb)
+    if update_times:
+        directory.i_mtime = directory.i_ctime = current_fs_time(directory.i_sb)
     EXT2_I(directory).i_flags &= ~EXT2_BTREE_FL
     mark_inode_dirty(directory)
     if inode_needs_sync(directory):
@@ -254,8 +256,10 @@ def ext2_commit_chunk(directory: Inode, page: Page, pos: int, count: int) -> Non
         write_inode(directory, do_sync=True)
 
 
-def ext2_set_link(directory: Inode, name: bytes, entry: DirEntry, inode: Inode) -> None:
-    """Let the record of `name` mean `inode`.
+def ext2_set_link(directory: Inode, name: bytes, entry: DirEntry, inode: Inode, *,
+                  update_times: bool) -> None:
+    """Let the record of `name` mean `inode`. A directory that moves keeps its times: its ".." is none
+    of its names.
 
     Raises:
         OSError: EIO.
@@ -268,7 +272,7 @@ def ext2_set_link(directory: Inode, name: bytes, entry: DirEntry, inode: Inode) 
     file_type = ext2_file_type(inode)
     _pack(data, offset, inode.i_ino, rec_len, name_len, file_type)
     ext2_index(directory).add(name, inode.i_ino, file_type, entry.pos)
-    ext2_commit_chunk(directory, page, entry.pos, rec_len)
+    ext2_commit_chunk(directory, page, entry.pos, rec_len, update_times=update_times)
 
 
 def ext2_add_link(directory: Inode, name: bytes, inode: Inode) -> None:

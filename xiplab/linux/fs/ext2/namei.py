@@ -272,7 +272,7 @@ def ext2_rename(old_dir: Inode, old_name: bytes, inode: Inode, new_dir: Inode, n
     ext2_delete_entry(old_dir, old_name, old_entry)
     if dotdot is not None:
         if old_dir is not new_dir:
-            ext2_set_link(inode, b"..", dotdot, new_dir)
+            ext2_set_link(inode, b"..", dotdot, new_dir, update_times=False)
         inode_dec_link_count(old_dir)
 
 
@@ -281,7 +281,7 @@ def _replace(new_dir: Inode, new_name: bytes, inode: Inode, replaced: Inode) -> 
     is_dir = is_directory(replaced.i_mode)
     if is_dir and not ext2_empty_dir(replaced):
         raise OSError(errno.ENOTEMPTY, f"{new_name.decode(errors='replace')}: the directory is not empty")
-    ext2_set_link(new_dir, new_name, _entry_of(new_dir, new_name), inode)
+    ext2_set_link(new_dir, new_name, _entry_of(new_dir, new_name), inode, update_times=True)
     replaced.i_ctime = current_fs_time(replaced.i_sb)
     if is_dir:
         inode_dec_link_count(replaced)
