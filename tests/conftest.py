@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
+from twin_sides import SIDES, TMPFS, GuestSide, HostSide, Side
 
-from xiplab import trace
+from xiplab import ZVM, trace
 
 IN_CI = os.environ.get("XIPLAB_CI") == "1"
 
@@ -40,6 +44,23 @@ def nothing_left_interposed() -> Iterator[None]:
     probed = [name for name, tracepoint in trace.tracepoints.items() if tracepoint.probes]
 
     assert (changed, recorded, probed) == ([], [], [])
+
+
+@pytest.fixture(params=SIDES)
+def side(request: pytest.FixtureRequest) -> Iterator[Side]:
+    """A guest, and where it can the host too: both must answer alike."""
+    old, mask = Path.cwd(), os.umask(0o022)
+    if request.param == "guest":
+        yield GuestSide(ZVM().logon("LINUX1"))
+    else:
+        folder = Path(tempfile.mkdtemp(dir=TMPFS))
+        folder.chmod(0o755)
+        try:
+            yield HostSide(folder)
+        finally:
+            os.chdir(old)
+            shutil.rmtree(folder)
+    os.umask(mask)
 
 
 def fail_if_skipped(report: Any) -> None:

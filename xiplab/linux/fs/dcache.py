@@ -1,7 +1,7 @@
 """Names that were looked up before: the tree of dentries.
 
-A dentry without an inode is negative: the name is known not to exist. A name that is removed leaves a
-negative dentry; whoever still stands in a removed directory keeps the old one.
+A dentry without an inode is negative: the name is known not to exist. Whoever stands in a directory
+that is removed keeps its dentry.
 
 Kernel: v3.6 fs/dcache.c, fs/namespace.c (lookup_mnt)
 """
@@ -34,10 +34,16 @@ def d_alloc(parent: Dentry, name: bytes, inode: Inode | None) -> Dentry:
 
 
 def d_delete(dentry: Dentry) -> None:
-    """The name is gone; the inode loses the reference that the name was."""
-    d_alloc(parent_of(dentry), dentry.d_name, None)
-    if dentry.d_inode is not None:
-        iput(dentry.d_inode)
+    """The name is gone, and the reference that it was. If nobody else has the inode, the dentry becomes
+    negative; else another, negative one takes its place."""
+    inode = dentry.d_inode
+    assert inode is not None
+    if inode.i_count > 1:
+        d_alloc(parent_of(dentry), dentry.d_name, None)
+    else:
+        dentry.d_inode = None
+        dentry.d_subdirs.clear()
+    iput(inode)
 
 
 def d_move(source: Dentry, target: Dentry) -> None:

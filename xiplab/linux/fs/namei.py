@@ -53,6 +53,7 @@ MAX_SYMLINKS = 40
 SEARCHABLE_BITS = S_IFMT | 0o111
 SEARCHABLE_DIRECTORY = S_IFDIR | 0o111
 ROOT = b"/"
+SLASH = ord(ROOT)
 NOT_NORMAL = (b".", b"..", ROOT)
 """Last components that name no entry of a directory. Kernel: LAST_DOT, LAST_DOTDOT, LAST_ROOT"""
 
@@ -184,22 +185,23 @@ def path_lookup(task: Task, name: PathName, *, follow: bool = True) -> Path:
         OSError: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG.
     """
     encoded = encode_path(name)
-    if (found := _rcu_walk(task, encoded)) is not None:
+    start = start_of(task, encoded)
+    if encoded[-1] != SLASH and (found := _rcu_walk(start, encoded.split(b"/"))) is not None:
         return found
-    path = _walk(task, start_of(task, encoded), components(encoded), follow=follow)
+    path = _walk(task, start, components(encoded), follow=follow)
     if path[1].d_inode is None:
         raise OSError(errno.ENOENT, f"{os.fsdecode(encoded)}: no such file or directory")
     return path
 
 
-def _rcu_walk(task: Task, name: bytes) -> Path | None:
-    """The quick walk: every component is in the dentry cache, every directory can be searched by
-    everybody, and nothing is a symbolic link. None if that is not so: then `_walk` goes, and judges.
+def _rcu_walk(path: Path, parts: list[bytes]) -> Path | None:
+    """The quick walk: every component is in the dentry cache, every directory on the way can be searched
+    by everybody, and nothing is a symbolic link. None if that is not so: then `_walk` goes, and judges.
 
     Kernel: path_walk in RCU mode
     """
-    mnt, dentry = start_of(task, name)
-    for part in name.split(b"/"):
+    mnt, dentry = path
+    for part in parts:
         if not part:
             continue
         inode = dentry.d_inode
@@ -212,9 +214,7 @@ def _rcu_walk(task: Task, name: bytes) -> Path | None:
         if dentry.d_mounted is not None:
             mnt, dentry = follow_mount(mnt, dentry)
     inode = dentry.d_inode
-    if inode is None or inode.i_mode & S_IFMT == S_IFLNK or name.endswith(b"/"):
-        return None
-    return mnt, dentry
+    return None if inode is None or inode.i_mode & S_IFMT == S_IFLNK else (mnt, dentry)
 
 
 def _walk(task: Task, path: Path, todo: list[bytes], *, follow: bool) -> Path:
@@ -316,19 +316,19 @@ def lookup_parent(task: Task, name: PathName, base: Path | None = None) -> tuple
         OSError: as path_lookup.
     """
     encoded = encode_path(name)
-    todo = components(encoded.rstrip(b"/"))
     start = start_of(task, encoded, base)
-    if not todo:
+    head, _, last = encoded.rstrip(b"/").rpartition(b"/")
+    if not last:
         return start, ROOT
-    last = todo.pop(0)
-    path = _walk(task, start, todo, follow=True)
+    path = _rcu_walk(start, head.split(b"/")) or _walk(task, start, components(head), follow=True)
     may_lookup(task, path[1], last)
     return path, last
 
 
 def has_slash(name: PathName) -> bool:
     """Whether the path ends in a slash."""
-    return os.fsencode(name).endswith(b"/")
+    text = os.fspath(name)
+    return text.endswith("/") if isinstance(text, str) else text.endswith(b"/")
 
 
 def kern_path_create(task: Task, name: PathName, *, directory: bool = False) -> tuple[VfsMount, Dentry]:

@@ -1,6 +1,8 @@
 """sendfile(2): from one file to another without a detour through the caller.
 
 Kernel: v3.6 fs/splice.c, fs/read_write.c do_sendfile()
+Differs: each piece is a copy; Linux passes on the page cache's own pages, so a file sent onto itself may
+    see what it just wrote.
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ from xiplab.trace import tp_copy, tp_fault
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Paddr, Pfn, Vaddr, paddr_to_pfn, page_count, pfn_to_paddr
 
 PAGE_MASK = ~(PAGE_SIZE - 1)
+PAGE_TYPE_NONE = dat.PAGE_INVALID | 0x001
+"""An entry that keeps its frame and allows no access (PROT_NONE). Kernel: _PAGE_TYPE_NONE"""
 
 
 def mm_alloc(kernel: Kernel) -> MmStruct:
@@ -100,7 +102,7 @@ def follow_pte(mm: MmStruct, vaddr: int) -> int | None:
     if table < 0:
         return None
     entry = dat.read_entry(memory, table + 8 * dat.page_index(vaddr))
-    return None if entry & dat.PAGE_INVALID else entry
+    return None if entry & PAGE_TYPE_NONE == dat.PAGE_INVALID else entry
 
 
 def follow_pfn(mm: MmStruct, vaddr: int) -> Pfn | None:
@@ -109,17 +111,27 @@ def follow_pfn(mm: MmStruct, vaddr: int) -> Pfn | None:
     return None if entry is None else paddr_to_pfn(entry)
 
 
-def _set_pte(mm: MmStruct, vaddr: int, pfn: Pfn, *, writable: bool) -> None:
-    entry = pfn_to_paddr(pfn) | (0 if writable else dat.PAGE_PROTECT)
+def _change_pte(mm: MmStruct, vaddr: int, entry: int) -> None:
     dat.write_entry(mm.kernel.memory, pte_alloc_map(mm, vaddr), entry)
     mm.tlb.pop(vaddr >> PAGE_SHIFT, None)
 
 
+def _set_pte(mm: MmStruct, vaddr: int, pfn: Pfn, *, writable: bool) -> None:
+    _change_pte(mm, vaddr, pfn_to_paddr(pfn) | (0 if writable else dat.PAGE_PROTECT))
+
+
 def protect_pte(mm: MmStruct, vaddr: int) -> None:
     """Let the next store to a mapped page fault."""
-    pfn = follow_pfn(mm, vaddr)
-    assert pfn is not None
-    _set_pte(mm, vaddr, pfn, writable=False)
+    entry = follow_pte(mm, vaddr)
+    assert entry is not None
+    _change_pte(mm, vaddr, entry | dat.PAGE_PROTECT)
+
+
+def pte_modify(mm: MmStruct, vaddr: int, *, allowed: bool) -> None:
+    """Let the next store to a mapped page fault or, unless `allowed`, any access."""
+    entry = follow_pte(mm, vaddr)
+    assert entry is not None
+    _change_pte(mm, vaddr, entry & dat.PAGE_FRAME | dat.PAGE_PROTECT | (0 if allowed else PAGE_TYPE_NONE))
 
 
 def mapped_pages(mm: MmStruct, start: int, end: int) -> Iterator[tuple[Vaddr, int]]:
@@ -132,7 +144,7 @@ def mapped_pages(mm: MmStruct, start: int, end: int) -> Iterator[tuple[Vaddr, in
         if table > 0:
             low, high = dat.page_index(vaddr), dat.page_index(table_end - 1) + 1
             entries = memory.view(table, dat.PAGE_TABLE_BYTES).view(">u8")[low:high]
-            for index in np.flatnonzero(entries & dat.PAGE_INVALID == 0).tolist():
+            for index in np.flatnonzero(entries & PAGE_TYPE_NONE != dat.PAGE_INVALID).tolist():
                 yield Vaddr((vaddr & PAGE_MASK) + index * PAGE_SIZE), entries.item(index)
         vaddr = table_end
 
@@ -144,8 +156,7 @@ def pte_clear(vma: VmAreaStruct, vaddr: Vaddr) -> None:
     entry = follow_pte(mm, vaddr)
     if entry is None:
         return
-    dat.write_entry(mm.kernel.memory, pte_alloc_map(mm, vaddr), dat.PAGE_INVALID)
-    mm.tlb.pop(vaddr >> PAGE_SHIFT, None)
+    _change_pte(mm, vaddr, dat.PAGE_INVALID)
     private = vma.anon.pop(vaddr, None)
     if private is not None:
         mm.rss["anon"] -= 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 
-from xiplab.hw import dat
 from xiplab.linux.include.mm import (
     PROT_EXEC,
     PROT_READ,
@@ -18,7 +17,7 @@ from xiplab.linux.include.mm import (
     MmStruct,
     VmAreaStruct,
 )
-from xiplab.linux.mm.memory import mapped_pages, protect_pte
+from xiplab.linux.mm.memory import mapped_pages, pte_modify
 from xiplab.linux.mm.mmap import calc_vm_prot_bits, cut_vma
 from xiplab.units import PAGE_SIZE, page_align
 
@@ -49,8 +48,8 @@ def do_mprotect(mm: MmStruct, start: int, length: int, prot: int) -> None:
 
 
 def mprotect_fixup(vma: VmAreaStruct, wanted: int) -> None:
-    """Set the area's flags. Entries are protected, so that a store faults once and is judged anew."""
+    """Set the area's flags. Entries are protected, so that a store faults once and is judged anew; with
+    PROT_NONE they keep their frames and allow nothing."""
     vma.vm_flags = vma.vm_flags & ~(VM_READ | VM_WRITE | VM_EXEC) | wanted
-    for vaddr, entry in list(mapped_pages(vma.vm_mm, vma.vm_start, vma.vm_end)):
-        if not entry & dat.PAGE_PROTECT:
-            protect_pte(vma.vm_mm, vaddr)
+    for vaddr, _ in list(mapped_pages(vma.vm_mm, vma.vm_start, vma.vm_end)):
+        pte_modify(vma.vm_mm, vaddr, allowed=wanted != 0)
