@@ -40,8 +40,9 @@
 # | **page table** | a program's list that gives, for each of its pages, the number of a frame |
 # | **page cache** | frames in which Linux keeps copies of file pages, so as not to ask the disk again |
 #
-# To *map* a file means that frame numbers come into the program's page table. From then on, each load of a
-# byte goes through the table straight to a frame. Linux is not asked any more.
+# To *map* a file means that frame numbers come into the program's page table, each at the first touch of its
+# page. From then on, each load of a byte goes through the table straight to a frame. Linux is not asked any
+# more.
 
 # %% machine [markdown]
 # ## The machine (3 minutes)

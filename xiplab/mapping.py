@@ -8,13 +8,14 @@ from __future__ import annotations
 import errno
 from typing import overload
 
+from xiplab.hw.dat import PAGE_PROTECT
 from xiplab.linux.arch.s390 import uaccess
 from xiplab.linux.fs.open import fput
 from xiplab.linux.include.mm import VmAreaStruct
-from xiplab.linux.mm.memory import follow_pfn
+from xiplab.linux.mm.memory import follow_pfn, follow_pte
 from xiplab.linux.mm.mmap import do_munmap
 from xiplab.ondisk import Bytes
-from xiplab.units import PAGE_SHIFT, Pfn, Vaddr
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn, Vaddr
 
 
 class Mapping:
@@ -32,6 +33,7 @@ class Mapping:
         self.vaddr = vma.vm_start
         self.closed = False
         self._length = length
+        vma.vm_private_data = self
 
     def __len__(self) -> int:
         return self._length
@@ -78,16 +80,21 @@ class Mapping:
         return follow_pfn(self.mm, self._address(pgoff << PAGE_SHIFT))
 
     def frame(self, pgoff: int = 0) -> Bytes:
-        """The very frame behind page `pgoff`, shape (4096,), after touching it. No copy."""
+        """The very frame behind page `pgoff`, shape (4096,), after touching it. No copy.
+
+        It refuses stores where the page table does.
+        """
         address = self._address(pgoff << PAGE_SHIFT)
-        uaccess.host_offset(self.mm, address, "load")
-        pfn = follow_pfn(self.mm, address)
-        assert pfn is not None
-        return self.mm.kernel.memory.frame(pfn)
+        offset = uaccess.host_offset(self.mm, address, "load")
+        entry = follow_pte(self.mm, address)
+        storage = self.mm.kernel.memory.storage
+        protected = entry is None or entry & PAGE_PROTECT
+        return (storage.readonly if protected else storage.array)[offset:offset + PAGE_SIZE]
 
     def close(self) -> None:
-        """munmap(2)."""
+        """munmap(2) of what is left of this mapping; another one that took its place stays."""
         if not self.closed:
-            for filp in do_munmap(self.mm, self.vaddr, self.vma.vm_end - self.vma.vm_start):
-                fput(filp)
+            for vma in [vma for vma in self.mm.mmap if vma.vm_private_data is self]:
+                for filp in do_munmap(self.mm, vma.vm_start, vma.vm_end - vma.vm_start):
+                    fput(filp)
             self.closed = True

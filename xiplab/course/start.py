@@ -172,6 +172,8 @@ class Experiment:
         Raises:
             OSError: EFAULT for an offset outside the page; EINVAL for a value that is no byte.
         """
+        if not (isinstance(offset, int) and isinstance(value, int)):
+            raise OSError(errno.EINVAL, f"store: {offset!r} and {value!r} must be whole numbers")
         if not 0 <= offset < PAGE_SIZE:
             raise OSError(errno.EFAULT, f"store: byte {offset:#x} is outside the page ({PAGE_SIZE:#x} bytes)")
         if not 0 <= value <= 0xFF:

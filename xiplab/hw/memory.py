@@ -37,6 +37,14 @@ CHANGE = 0x02
 DEFAULT_SIZE = 64 * GiB
 
 
+class Lease(int):
+    """An absolute address that may be used for a time only; whoever gave it out says how long."""
+
+    def check(self) -> None:
+        """Raises OSError once the time is over."""
+        raise NotImplementedError
+
+
 def _shareable_file(size: int) -> int:
     """A descriptor of `size` bytes that other processes can map: a memfd where there is one."""
     if hasattr(os, "memfd_create"):
@@ -172,7 +180,10 @@ class AbsoluteStorage:
 
         Raises:
             ProgramInterruption: ADDRESSING if there is none.
+            OSError: what a Lease answers whose time is over.
         """
+        if isinstance(paddr, Lease):
+            paddr.check()
         index = bisect_right(self._starts, paddr) - 1
         if index >= 0 and paddr + nbytes - 1 <= self.ranges[index].end:
             return self.ranges[index]

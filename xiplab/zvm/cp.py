@@ -17,6 +17,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
@@ -66,8 +67,8 @@ class ControlProgram:
         """Create a guest with `storage` bytes of RAM at 0; `attributes` are those of VirtualMachine.
 
         Raises:
-            OSError: EINVAL for a bad userid, or a size that is no multiple of 1 MiB; EEXIST if the
-                user is logged on; ENOMEM.
+            OSError: EINVAL for a bad userid, a size that is no multiple of 1 MiB, or an unknown
+                attribute; EEXIST if the user is logged on; ENOMEM.
         """
         userid = str(userid).upper()
         if not is_name(userid):
@@ -76,6 +77,9 @@ class ControlProgram:
             raise OSError(errno.EEXIST, f"{userid} is logged on")
         if not isinstance(storage, int) or storage < MiB or storage % MiB:
             raise OSError(errno.EINVAL, f"{userid}: storage of {storage} bytes is no multiple of 1 MiB")
+        known = {field.name for field in fields(VirtualMachine)}
+        if unknown := attributes.keys() - known:
+            raise OSError(errno.EINVAL, f"{userid}: no attribute called {', '.join(sorted(unknown))}")
         npages = page_count(storage)
         first = self.storage.allocate(npages)
         memory = AbsoluteStorage(self.storage)

@@ -142,9 +142,13 @@ def debugfs(image: bytes, folder: Path, request: str) -> str:
 
 
 def host_tree(root: Path) -> Tree:
-    """Kind, mode, links and contents of all files below a folder of this computer."""
+    """Kind, mode, links and contents of all files below a folder of this computer.
+
+    Not rglob: in some versions of Python it fails at a link whose target is a name too long to be.
+    """
     found: Tree = {}
-    for path in sorted(root.rglob("*")):
+    names = (Path(folder, name) for folder, folders, files in os.walk(root) for name in folders + files)
+    for path in sorted(names):
         st = path.lstat()
         contents = _contents(st.st_mode, path.read_bytes, lambda path=path: os.readlink(path))
         found[str(path.relative_to(root))] = (st.st_mode, *contents)

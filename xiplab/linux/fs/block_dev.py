@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 
+from xiplab.hw.memory import Lease
 from xiplab.linux.fs.buffer import invalidate_bdev, sync_dirty_buffers
 from xiplab.linux.include.blkdev import FMODE_WRITE, BlockDevice
 from xiplab.units import PAGE_SIZE, Pfn, Sector
 
 
-class Kaddr(int):
-    """An address from direct_access. It is a plain number, and knows when it stops being valid.
+class Kaddr(Lease):
+    """An address from direct_access: a number that cannot be used after the device was released.
 
     Kernel: none (a `void *`; using it after release is undefined there)
     """
@@ -42,12 +43,35 @@ def bdev_direct_access(bdev: BlockDevice, sector: Sector) -> tuple[Kaddr, Pfn]:
     direct_access = bdev.bd_disk.fops.direct_access
     if direct_access is None:
         raise OSError(errno.EOPNOTSUPP, f"{bdev}: the driver has no direct_access")
+    _check_open(bdev, sector)
+    address, pfn = direct_access(bdev, sector)
+    return _lease(bdev, sector, address), pfn
+
+
+def bdev_direct_access_run(bdev: BlockDevice, sector: Sector, npages: int) -> tuple[Kaddr, Pfn, int]:
+    """The same for up to `npages` pages in a row, and how many they are; one, if the driver knows no runs.
+
+    Kernel: none (direct_access, asked for each page)
+    Raises:
+        OSError: as bdev_direct_access.
+    """
+    direct_access_run = bdev.bd_disk.fops.direct_access_run
+    if direct_access_run is None:
+        return *bdev_direct_access(bdev, sector), 1
+    _check_open(bdev, sector)
+    address, pfn, n = direct_access_run(bdev, sector, npages)
+    return _lease(bdev, sector, address), pfn, n
+
+
+def _check_open(bdev: BlockDevice, sector: Sector) -> None:
     if not bdev.bd_openers:
         raise OSError(errno.ENXIO, f"{bdev}: not open, so no address of sector {sector} would be valid")
-    address, pfn = direct_access(bdev, sector)
+
+
+def _lease(bdev: BlockDevice, sector: Sector, address: int) -> Kaddr:
     kaddr = Kaddr(address)
     kaddr.bdev, kaddr.sector, kaddr.release_count = bdev, sector, bdev.bd_release_count
-    return kaddr, pfn
+    return kaddr
 
 
 def set_blocksize(bdev: BlockDevice, size: int) -> None:

@@ -32,6 +32,7 @@ from xiplab.linux.include.fs import (
     SuperBlock,
     SuperOperations,
     UserBuffer,
+    no_aops,
 )
 from xiplab.linux.include.mm import Page
 from xiplab.linux.mm.filemap import (
@@ -215,7 +216,6 @@ def_blk_fops = FileOperations(
     aio_read=blkdev_aio_read, aio_write=blkdev_aio_write, mmap=generic_file_mmap, open=blkdev_open,
     release=blkdev_close, fsync=blkdev_fsync, ioctl=blkdev_ioctl)
 def_chr_fops = FileOperations(name="def_chr_fops", open=chrdev_open)
-no_aops = AddressSpaceOperations(name="no_device_aops")
 devtmpfs_dir_inode_operations = InodeOperations(name="devtmpfs_dir_inode_operations", lookup=_lookup)
 devtmpfs_dir_operations = FileOperations(
     name="devtmpfs_dir_operations", readdir=_readdir, read=generic_read_dir, llseek=dcache_dir_lseek,

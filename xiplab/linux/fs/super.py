@@ -120,9 +120,11 @@ def do_mount(task: Task, devname: str, dirname: PathName, fstype: str, flags: in
         return parent
     if mountpoint.d_inode is None or not is_dir(mountpoint.d_inode):
         raise OSError(errno.ENOTDIR, f"{os.fsdecode(dirname)}: not a directory")
+    if not mountpoint.d_inode.i_nlink:
+        raise OSError(errno.ENOENT, f"{os.fsdecode(dirname)}: the directory was removed")
     kind = get_fs_type(kernel, fstype)
     if kind.requires_dev:
-        bdev = dev_name(kernel, devname)
+        bdev = dev_name(kernel, os.fsdecode(devname))
         if parent.mnt_sb.s_bdev is bdev and mountpoint is parent.mnt_root:
             raise OSError(errno.EBUSY, f"{devname} is mounted on {os.fsdecode(dirname)} already")
         sb = mount_bdev(kernel, kind, bdev, flags, data)

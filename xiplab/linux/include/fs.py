@@ -205,6 +205,7 @@ class SuperOperations(OperationsTable):
 
 no_inode_operations = InodeOperations(name="empty_iops")
 no_file_operations = FileOperations(name="empty_fops")
+no_aops = AddressSpaceOperations(name="empty_aops")
 no_super_operations = SuperOperations(name="empty_sops")
 
 

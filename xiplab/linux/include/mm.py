@@ -135,6 +135,7 @@ class VmAreaStruct:
 
     Attributes:
         vm_pgoff: the page of the file at vm_start.
+        vm_private_data: whose area it is: the object that the program holds.
         anon: private frames by virtual page address. Kernel: anon_vma, in the page's own fields
     """
 
@@ -145,6 +146,7 @@ class VmAreaStruct:
     vm_file: File | None = None
     vm_pgoff: Pgoff = Pgoff(0)
     vm_ops: VmOperations | None = None
+    vm_private_data: object = None
     anon: dict[Vaddr, Pfn] = field(default_factory=dict)
 
     def pgoff_at(self, vaddr: int) -> Pgoff:

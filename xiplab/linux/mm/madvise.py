@@ -25,9 +25,10 @@ def do_madvise(mm: MmStruct, start: int, length: int, advice: int) -> None:
     MADV_DONTNEED unmaps the pages: private copies are lost.
 
     Raises:
-        OSError: EINVAL an odd start or unknown advice; ENOMEM nothing mapped in part of the range.
+        OSError: EINVAL an odd start, a negative length or unknown advice; ENOMEM nothing mapped in
+            part of the range.
     """
-    if start % PAGE_SIZE or not MADV_NORMAL <= advice <= MADV_DONTNEED:
+    if start % PAGE_SIZE or length < 0 or not MADV_NORMAL <= advice <= MADV_DONTNEED:
         raise OSError(errno.EINVAL, f"madvise: {start:#x}, advice {advice}")
     end = start + page_align(length)
     covered = 0

@@ -23,6 +23,8 @@ def do_mincore(mm: MmStruct, start: int, length: int) -> list[int]:
     """
     if start % PAGE_SIZE:
         raise OSError(errno.EINVAL, f"mincore: {start:#x} is not the start of a page")
+    if length < 0:
+        raise OSError(errno.ENOMEM, f"mincore: {length} bytes are more than there are")
     result = []
     for vaddr in range(start, start + page_count(length) * PAGE_SIZE, PAGE_SIZE):
         vma = find_vma(mm, vaddr)

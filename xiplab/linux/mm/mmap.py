@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from bisect import insort
+from dataclasses import replace
 
 from xiplab.hw import dat
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
@@ -128,7 +129,7 @@ def do_munmap(mm: MmStruct, start: int, length: int) -> list[File]:
     Raises:
         OSError: EINVAL for an odd address or no length.
     """
-    if start % PAGE_SIZE or length <= 0 or start + length > TASK_SIZE:
+    if start % PAGE_SIZE or length <= 0 or start < 0 or start + length > TASK_SIZE:
         raise OSError(errno.EINVAL, f"munmap: {length:#x} bytes at {start:#x}")
     end = start + page_align(length)
     released = []
@@ -152,9 +153,8 @@ def cut_vma(vma: VmAreaStruct, start: int, end: int) -> VmAreaStruct:
 
 def split_vma(vma: VmAreaStruct, address: Vaddr, *, keep_low: bool) -> VmAreaStruct:
     """Cut an area in two at `address`; returns the lower part if `keep_low`, else the upper one."""
-    low = VmAreaStruct(vma.vm_mm, vma.vm_start, address, vma.vm_flags, vma.vm_file, vma.vm_pgoff, vma.vm_ops)
-    high = VmAreaStruct(vma.vm_mm, address, vma.vm_end, vma.vm_flags, vma.vm_file,
-                        vma.pgoff_at(address), vma.vm_ops)
+    low = replace(vma, vm_end=address, anon={})
+    high = replace(vma, vm_start=address, vm_pgoff=vma.pgoff_at(address), anon={})
     for vaddr, pfn in vma.anon.items():
         (low if vaddr < address else high).anon[vaddr] = pfn
     _unlink(vma)

@@ -204,9 +204,14 @@ def ext2_readdir(filp: File) -> list[tuple[bytes, Ino, int]]:
             filp.f_pos = (n + 1) << PAGE_SHIFT
             raise OSError(errno.EIO, f"{directory}: {index.bad[n]}")
     filp.f_pos = max(directory.i_size, start)
-    found = index.names.items() if index.in_order else sorted(index.names.items(), key=_position)
-    return [(name, Ino(ino), DT_BY_EXT2_TYPE[file_type]) for name, (ino, file_type, pos) in found
-            if pos >= start]
+    if start or index.listing is None:
+        found = index.names.items() if index.in_order else sorted(index.names.items(), key=_position)
+        listing = [(name, Ino(ino), DT_BY_EXT2_TYPE[file_type]) for name, (ino, file_type, pos) in found
+                   if pos >= start]
+        if start:
+            return listing
+        index.listing = listing
+    return index.listing.copy()
 
 
 def _position(item: tuple[bytes, DirEntry]) -> int:
@@ -343,7 +348,7 @@ def ext2_delete_entry(directory: Inode, name: bytes, entry: DirEntry) -> None:
     else:
         _pack(data, first, ino, count, name_len, file_type)
         del starts[at]
-    del index.names[name]
+    index.remove(name)
     index.room = {length: min(pos, (n << PAGE_SHIFT) + first) for length, pos in index.room.items()}
     ext2_commit_chunk(directory, page, (n << PAGE_SHIFT) + first, count)
 
@@ -357,13 +362,15 @@ def ext2_make_empty(inode: Inode, parent: Inode) -> None:
     size = ext2_chunk_size(inode)
     page = ext2_prepare_chunk(inode, 0, size)
     data = page.frame.data
-    dot, dotdot = ext2_dir_rec_len(1), size - ext2_dir_rec_len(1)
-    data[:size] = bytes(size)
-    _pack(data, 0, inode.i_ino, dot, 1, ext2_file_type(inode))
+    file_type = ext2_file_type(inode)
+    second = ext2_dir_rec_len(1)
+    _pack(data, 0, inode.i_ino, second, 1, file_type)
     data[_HEADER:_HEADER + 1] = b"."
-    _pack(data, dot, parent.i_ino, dotdot, 2, ext2_file_type(inode))
-    data[dot + _HEADER:dot + _HEADER + 2] = b".."
-    EXT2_I(inode).i_dir_index = None
+    _pack(data, second, parent.i_ino, size - second, 2, file_type)
+    data[second + _HEADER:second + _HEADER + 2] = b".."
+    index = EXT2_I(inode).i_dir_index = DirIndex(records={0: [0, second]})
+    index.add(b".", inode.i_ino, file_type, 0)
+    index.add(b"..", parent.i_ino, file_type, second)
     ext2_commit_chunk(inode, page, 0, size)
 
 

@@ -26,7 +26,7 @@ from xiplab.linux.include.fs import (
     InodeOperations,
     SuperBlock,
 )
-from xiplab.units import Block
+from xiplab.units import Block, Ino
 
 EXT2_MOUNT_CHECK = 0x000001
 EXT2_MOUNT_OLDALLOC = 0x000002
@@ -156,6 +156,7 @@ class DirIndex:
         bad: pages that cannot be used, and the error that says why.
         room: a record of this length, or longer, does not fit anywhere before this position.
         in_order: the names stand here in the order of their records.
+        listing: what readdir gave from the start on; None since a change.
     """
 
     names: dict[bytes, DirEntry] = field(default_factory=dict)
@@ -164,14 +165,20 @@ class DirIndex:
     room: dict[int, int] = field(default_factory=dict)
     in_order: bool = True
     last_pos: int = -1
+    listing: list[tuple[bytes, Ino, int]] | None = None
 
     def add(self, name: bytes, inode: int, file_type: int, pos: int) -> None:
         """A new name, or another inode for one that is there."""
         self.names[name] = DirEntry(inode, file_type, pos)
+        self.listing = None
         if pos > self.last_pos:
             self.last_pos = pos
         else:
             self.in_order = False
+
+    def remove(self, name: bytes) -> None:
+        del self.names[name]
+        self.listing = None
 
 
 @dataclass(eq=False, slots=True)

@@ -140,7 +140,6 @@ ext2_aops = AddressSpaceOperations(
     write_end=ext2_write_end, bmap=ext2_bmap)
 ext2_aops_xip = AddressSpaceOperations(
     name="ext2_aops_xip", bmap=ext2_bmap, get_xip_mem=ext2_get_xip_mem, get_xip_runs=ext2_get_xip_runs)
-no_aops = AddressSpaceOperations(name="empty_aops")
 
 # Size
 

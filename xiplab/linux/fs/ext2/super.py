@@ -72,7 +72,6 @@ from xiplab.linux.fs.ext2.inode import (
     ext2_evict_inode,
     ext2_iget,
     ext2_write_inode,
-    no_aops,
 )
 from xiplab.linux.fs.ext2.namei import ext2_dir_inode_operations, ext2_special_inode_operations
 from xiplab.linux.fs.ext2.options import (
@@ -95,6 +94,7 @@ from xiplab.linux.include.fs import (
     Kstatfs,
     SuperBlock,
     SuperOperations,
+    no_aops,
     no_file_operations,
 )
 from xiplab.units import PAGE_SIZE

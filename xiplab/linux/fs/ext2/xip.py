@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from xiplab.errors import NoData, bug_on
-from xiplab.linux.fs.block_dev import bdev_direct_access
+from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
 from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, ext2_msg
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_block, ext2_get_blocks
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
@@ -142,16 +142,11 @@ def _frames_of(inode: Inode, pgoff: int, block: int, count: int) -> Iterator[Xip
 
 
 def _direct_access_runs(inode: Inode, block: int, count: int) -> Iterator[tuple[int, Pfn, int]]:
-    """(address, frame, pages in a row) for blocks in a row; page by page on a device that knows no runs."""
+    """(address, frame, pages in a row) for blocks in a row."""
     bdev = inode.i_sb.s_bdev
     assert bdev is not None
-    direct_access_run = bdev.bd_disk.fops.direct_access_run
     while count:
-        if direct_access_run is None:
-            kaddr, pfn = _inode_direct_access(inode, block)
-            n = 1
-        else:
-            kaddr, pfn, n = direct_access_run(bdev, block_to_sector(block, PAGE_SIZE), count)
+        kaddr, pfn, n = bdev_direct_access_run(bdev, block_to_sector(block, PAGE_SIZE), count)
         yield kaddr, pfn, n
         block += n
         count -= n
