@@ -23,7 +23,8 @@ from mounts import (
 
 from xiplab import O_CREAT, O_RDWR
 from xiplab.linux.fs.ext2.ext2 import EXT2_I
-from xiplab.linux.fs.ext2.ext2_fs import EXT2_BTREE_FL, EXT2_LINK_MAX
+from xiplab.linux.fs.ext2.ext2_fs import EXT2_BTREE_FL, EXT2_LINK_MAX, EXT2_XATTR_MAGIC, Ext2XattrHeader
+from xiplab.tools.filsys import Filsys
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.units import KiB, MiB
 
@@ -294,7 +295,7 @@ def test_index_flag_goes_when_a_hashed_directory_is_changed(tmp_path: Path) -> N
     umounted_clean(mounted, tmp_path)
 
 
-def test_attribute_block_shared_by_two_files_is_freed_by_the_last(tmp_path: Path) -> None:
+def test_attribute_block_goes_with_its_file(tmp_path: Path) -> None:
     folder = tmp_path / "tree"
     folder.mkdir()
     image = real_mke2fs(tmp_path, 4 * MiB, "-b", "4096", "-I", "128", tree=folder)
@@ -320,3 +321,26 @@ def test_sync_mount_keeps_the_image_up_to_date(tmp_path: Path) -> None:
     mounted.guest.echo("text", "/mnt/dir/file")
 
     assert "file" in debugfs(mounted.image(), tmp_path, "ls /dir")
+
+
+@pytest.mark.parametrize(("magic", "refcount", "freed", "left", "errors"), [
+    (EXT2_XATTR_MAGIC, 2, 0, 1, 0), (EXT2_XATTR_MAGIC, 1, 1, 1, 0), (0xBAD, 1, 0, 1, 1)])
+def test_attribute_block_of_a_deleted_file(magic: int, refcount: int, freed: int, left: int, errors: int
+                                           ) -> None:
+    """A shared one loses a reference, the last file frees it, and a bad one is logged and left alone."""
+    image = mke2fs(1 * MiB, tree={"file": "", "block": b"x" * 4096})
+    fs = Filsys(image)
+    by_size = {fs.inode(ino).i_size: fs.inode(ino) for ino in (12, 13)}
+    block = by_size[4096].i_block.item(0)
+    by_size[0].i_file_acl = block
+    header = Ext2XattrHeader(image, block * 4096)
+    header.h_magic, header.h_refcount, header.h_blocks = magic, refcount, 1
+    mounted = on_segment(bytes(image))
+    mounted.mount("xip")
+    free = mounted.guest.statfs("/mnt").f_bfree
+    mounted.guest.unlink("/mnt/file")
+
+    assert mounted.guest.statfs("/mnt").f_bfree == free + freed
+    assert sum("error" in line for line in mounted.guest.dmesg) == errors
+    after = Ext2XattrHeader(bytearray(mounted.synced()), block * 4096)
+    assert after.h_refcount == left

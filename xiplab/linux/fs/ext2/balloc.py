@@ -8,10 +8,11 @@ A new block is searched from the goal (see ext2_find_goal) upward in its group, 
 behind it, around the end: first within the 64 blocks of the goal, then a free byte (8 blocks in a
 row), then any free bit. With several blocks asked for, those that follow in a row are taken, too.
 
-Interface: ext2_new_blocks(), ext2_free_blocks(), ext2_get_group_desc(), find_next_zero_bit().
+Interface: ext2_new_blocks(), ext2_take_block(), ext2_free_blocks(), ext2_get_group_desc(),
+find_next_zero_bit().
 A taken block belongs to nobody until the caller links it or gives it back.
 
-Kernel: v3.6 fs/ext2/balloc.c, lib/find_last_bit.c
+Kernel: v3.6 fs/ext2/balloc.c, lib/find_next_bit.c
 Differs: no reservation windows, so files written by turns get blocks by turns.
 """
 
