@@ -112,12 +112,12 @@ def encode_path(name: PathName) -> bytes:
     Raises:
         OSError: ENOENT if empty; ENAMETOOLONG; EINVAL with a NUL byte.
     """
-    encoded = name.encode(errors="surrogateescape") if isinstance(name, str) else os.fsencode(name)
+    encoded = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else os.fsencode(name)
     if not encoded:
         raise OSError(errno.ENOENT, "the path is empty")
     if len(encoded) >= PATH_MAX:
         raise OSError(errno.ENAMETOOLONG, f"path of {len(encoded)} bytes (limit {PATH_MAX - 1})")
-    if b"\0" in encoded:
+    if 0 in encoded:
         raise OSError(errno.EINVAL, f"{encoded[:40]!r}: a path has no NUL byte")
     return encoded
 
@@ -173,7 +173,9 @@ def follow_dotdot(task: Task, path: Path) -> Path:
 
 def follow_mount(mnt: VfsMount, dentry: Dentry) -> Path:
     """Cross into whatever is mounted on the dentry."""
-    while dentry.d_mounted is not None and (mounted := lookup_mnt(mnt, dentry)) is not None:
+    while (mounted := dentry.d_mounted) is not None:
+        if mounted.mnt_parent is not mnt and (mounted := lookup_mnt(mnt, dentry)) is None:
+            break
         mnt, dentry = mounted, mounted.mnt_root
     return mnt, dentry
 

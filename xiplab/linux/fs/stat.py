@@ -29,6 +29,6 @@ class Stat(NamedTuple):
 
 def generic_fillattr(inode: Inode) -> Stat:
     """The inode's attributes as they are in memory."""
-    return Stat(inode.i_mode, inode.i_ino, inode.i_nlink, inode.i_uid, inode.i_gid, inode.i_size,
-                inode.i_blocks, inode.i_sb.s_blocksize, inode.i_rdev, inode.i_atime, inode.i_mtime,
-                inode.i_ctime)
+    return tuple.__new__(Stat, (
+        inode.i_mode, inode.i_ino, inode.i_nlink, inode.i_uid, inode.i_gid, inode.i_size, inode.i_blocks,
+        inode.i_sb.s_blocksize, inode.i_rdev, inode.i_atime, inode.i_mtime, inode.i_ctime))
