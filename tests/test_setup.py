@@ -182,6 +182,43 @@ def test_read_figures_gives_what_a_test_recorded(course: ModuleType, tmp_path: P
     assert course.read_figures(report) == ["click: 50 ms"]
 
 
+# ---- the rules around every test (conftest.py)
+
+LEFT_INTERPOSED = """
+from xiplab.trace import OperationsTable, Recording
+from dataclasses import dataclass
+from typing import Callable
+
+@dataclass(eq=False)
+class Ops(OperationsTable):
+    read: Callable[[], int]
+
+OPS = Ops(name="ops", read=lambda: 1)
+
+def test_forgets_to_stop_recording():
+    Recording().__enter__()
+"""
+SKIPS = "import pytest\ndef test_skips(): pytest.skip('no tool')\n"
+SKIPS_WHOLE = "import pytest\npytest.skip('no tool', allow_module_level=True)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "in_ci", "status"), [
+    (SKIPS, "0", 0), (SKIPS, "1", 1), (SKIPS_WHOLE, "0", 5), (SKIPS_WHOLE, "1", 2),
+    (LEFT_INTERPOSED, "0", 1)],
+    ids=["skip", "skip in CI", "module skipped", "module skipped in CI", "left interposed"])
+def test_rules_around_every_test(text: str, in_ci: str, status: int, tmp_path: Path) -> None:
+    """A skip fails in CI only; a table that is left interposed fails always."""
+    (tmp_path / "conftest.py").write_bytes((ROOT / "tests/conftest.py").read_bytes())
+    (tmp_path / "test_it.py").write_text(text)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+                          env={**os.environ, "PYTHONPATH": path, "XIPLAB_CI": in_ci}, cwd=tmp_path,
+                          capture_output=True, text=True, check=False)
+
+    assert done.returncode == status, done.stdout
+
+
 # ---- what is shipped and what is said
 
 @pytest.mark.slow
