@@ -3,7 +3,8 @@
     OSError               what a system call may return: the kernel's errno, and a message that names
                           the object, the value and the limit
     ProgramInterruption   what the machine reports to the guest's kernel; the fault handler resolves
-                          it or turns it into a Signal for the task
+                          it or turns it into a Signal for the task. One that the kernel itself
+                          causes (a store to a protected segment, say) leaves the system call: an oops
     KernelBug             one of our own invariants broke; nobody catches it
 
 `Panic` is none of them: it is how a guest's own kernel ends.
