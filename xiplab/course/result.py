@@ -11,6 +11,7 @@ stored output equals that of the next run.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
@@ -121,6 +122,11 @@ def explanation(misconception: Misconception) -> tuple[tuple[str, str], ...]:
             ("Next", misconception.action))
 
 
+def prose(text: str) -> str:
+    """A sentence as HTML; what stands between backquotes is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def _text_lines(result: Result) -> list[str]:
     lines = [result.headline()]
     explained: set[str] = set()
@@ -167,7 +173,7 @@ def _html_lines(result: Result) -> list[str]:
 def _html_case(case: CaseResult) -> list[str]:
     if not case.text:
         return []
-    lines = [f"<p><strong>{escape(case.name)}.</strong> {escape(case.text)}</p>"]
+    lines = [f"<p><strong>{escape(case.name)}.</strong> {prose(case.text)}</p>"]
     if case.facts:
         rows = "".join(f"<tr><th scope='row'>{escape(label)}</th><td><code>{escape(value)}</code></td></tr>"
                        for label, value in case.facts)
@@ -178,7 +184,7 @@ def _html_case(case: CaseResult) -> list[str]:
 
 
 def _html_misconception(misconception: Misconception) -> list[str]:
-    lines = [f"<p><strong>{label}:</strong> {escape(text)}</p>"
+    lines = [f"<p><strong>{label}:</strong> {prose(text)}</p>"
              for label, text in explanation(misconception)]
     if misconception.evidence:
         lines.append("<details><summary>See it for yourself (paste these lines into a cell)</summary>"
@@ -187,7 +193,7 @@ def _html_misconception(misconception: Misconception) -> list[str]:
 
 
 def _html_advice(notice: str, reference: str) -> list[str]:
-    lines = [f"<p><strong>Notice:</strong> {escape(notice)}</p>"] if notice else []
+    lines = [f"<p><strong>Notice:</strong> {prose(notice)}</p>"] if notice else []
     if reference:
         lines.append("<details><summary>The package's own version, to compare with yours</summary>"
                      f"<pre>{escape(reference)}</pre></details>")
