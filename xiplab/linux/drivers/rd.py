@@ -112,7 +112,7 @@ def rd_blkdev_pagecache_io(rw: int, memory: memoryview, position: int, mapping: 
         offset = offset_in_page(position + done)
         chunk = min(PAGE_SIZE - offset, len(memory) - done)
         page = ramdisk_write_begin(mapping, position + done, chunk)
-        storage = page.frame.data[offset:offset + chunk]
+        storage = page.data[offset:offset + chunk]
         if rw == WRITE:
             storage[:] = memory[done:done + chunk]
             ramdisk_set_page_dirty(page)

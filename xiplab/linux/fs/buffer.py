@@ -285,7 +285,9 @@ def _block_write_begin(page: Page, pos: int, count: int, get_block: GetBlock) ->
     """
     begin = offset_in_page(pos)
     end = begin + count
-    for bh in page_buffers(page):
+    for bh in page.private or page_buffers(page):
+        if bh.b_uptodate and bh.b_mapped:
+            continue
         start = bh.b_offset
         stop = start + len(bh.b_data)
         if stop <= begin or start >= end:
@@ -328,13 +330,11 @@ def block_write_end(page: Page, pos: int, copied: int) -> int:
     begin = offset_in_page(pos)
     end = begin + copied
     complete = True
-    for bh in page_buffers(page):
+    for bh in page.private or page_buffers(page):
         start = bh.b_offset
         stop = start + len(bh.b_data)
         if start < end and stop > begin and (bh.b_uptodate or stop <= end):
-            bh.b_uptodate = True
-            mark_buffer_dirty(bh)
-            page.dirty = True
+            bh.b_uptodate = bh.b_dirty = page.dirty = True
         elif not bh.b_uptodate:
             complete = False
             if start < end and stop > begin:

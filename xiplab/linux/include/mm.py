@@ -77,7 +77,7 @@ class Page:
     """A page frame of a page cache.
 
     Attributes:
-        frame: the frame itself, shape (4096,).
+        frame: the frame itself, shape (4096,). data: the same bytes as a memoryview.
         index: its place in the mapping. Kernel: page->index
         mapcount: how many page-table entries point to it.
         locked: being read, written or changed; reclaim leaves it alone. Kernel: PG_locked
@@ -94,6 +94,10 @@ class Page:
     referenced: bool = False
     locked: bool = False
     private: Any = None
+    data: memoryview = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.data = self.frame.data
 
     def __str__(self) -> str:
         return f"page {self.index} in frame {self.pfn:#x}"

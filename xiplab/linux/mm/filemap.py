@@ -155,7 +155,7 @@ def do_generic_file_read(filp: File, buf: UserBuffer, count: int, pos: int) -> i
         offset = offset_in_page(pos)
         chunk = min(PAGE_SIZE - offset, inode.i_size - pos, count - copied)
         page.referenced = True
-        arrived = buf.copy_to_user(page.frame.data[offset:offset + chunk])
+        arrived = buf.copy_to_user(page.data[offset:offset + chunk])
         if tp_copy.probes:
             tp_copy(what="page cache to user", nbytes=arrived)
         copied += arrived
@@ -231,7 +231,7 @@ def generic_perform_write(filp: File, buf: UserBuffer, count: int, pos: int) -> 
             if written:
                 return written
             raise
-        came = buf.copy_from_user(page.frame.data[offset:offset + chunk])
+        came = buf.copy_from_user(page.data[offset:offset + chunk])
         if tp_copy.probes:
             tp_copy(what="user to page cache", nbytes=came)
         came = a_ops.write_end(filp.f_mapping, pos, came, page)

@@ -27,6 +27,9 @@ from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode, SuperBlock
 from xiplab.linux.include.sched import CAP_SYS_RESOURCE
 from xiplab.units import SECTOR_SHIFT, Block
 
+LOWEST_ZERO = bytes((~byte & byte + 1).bit_length() - 1 for byte in range(256))
+"""The lowest bit of a byte that is zero; 8 if none is."""
+
 
 def ext2_get_group_desc(sb: SuperBlock, group: int) -> Ext2Group:
     """The group number `group`.
@@ -84,27 +87,23 @@ def find_next_zero_bit(bitmap: memoryview, size: int, start: int) -> int:
     """The first zero bit among bits start..size-1, or `size`."""
     if start >= size:
         return size
-    first = bitmap[start >> 3] | (1 << (start & 7)) - 1
-    if first != 0xFF:
-        return min((start & ~7) + _lowest_zero(first), size)
-    rest = bytes(bitmap[(start >> 3) + 1:(size + 7) >> 3])
-    free = rest.lstrip(b"\xff")
-    if not free:
-        return size
-    return min((start & ~7) + 8 + (len(rest) - len(free)) * 8 + _lowest_zero(free[0]), size)
-
-
-def _lowest_zero(byte: int) -> int:
-    return (~byte & byte + 1).bit_length() - 1
+    at = start >> 3
+    byte = bitmap[at] | (1 << (start & 7)) - 1
+    if byte == 0xFF:
+        rest = bytes(bitmap[at + 1:(size + 7) >> 3])
+        free = rest.lstrip(b"\xff")
+        if not free:
+            return size
+        at += 1 + len(rest) - len(free)
+        byte = free[0]
+    return min(at * 8 + LOWEST_ZERO[byte], size)
 
 
 def find_next_usable_block(bitmap: memoryview, start: int, end: int) -> int:
     """A free bit in start..end-1, or -1: close to `start`, else eight in a row, else any."""
-    if start > 0:
-        close = min((start + 63) & ~63, end)
-        here = find_next_zero_bit(bitmap, close, start)
-        if here < close:
-            return here
+    close = min((start + 63) & ~63, end)
+    if close > start and (here := find_next_zero_bit(bitmap, close, start)) < close:
+        return here
     free_byte = bytes(bitmap[start >> 3:(end + 7) >> 3]).find(b"\0")
     if free_byte >= 0:
         here = ((start >> 3) + free_byte) * 8
@@ -167,8 +166,8 @@ def ext2_new_blocks(inode: Inode, goal: int, count: int) -> tuple[Block, int]:
         OSError: ENOSPC if none is free; EIO if a bitmap cannot be read, or lies.
     """
     sb = inode.i_sb
-    info = EXT2_SB(sb)
-    if not ext2_has_free_blocks(sb):
+    info: Ext2SbInfo = sb.s_fs_info
+    if info.s_freeblocks_counter <= info.s_r_blocks_count and not ext2_has_free_blocks(sb):
         raise no_space(sb)
     if not info.s_first_data_block <= goal < info.s_blocks_count:
         goal = info.s_first_data_block

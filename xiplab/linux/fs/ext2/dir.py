@@ -21,9 +21,10 @@ Kernel: v3.6 fs/ext2/dir.c
 from __future__ import annotations
 
 import errno
+import struct
 from bisect import bisect_left
 
-from xiplab.errors import bug_on
+from xiplab.errors import KernelBug
 from xiplab.linux.fs.buffer import block_write_begin, block_write_end
 from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, DirEntry, DirIndex, ext2_error
 from xiplab.linux.fs.ext2.ext2_fs import (
@@ -41,7 +42,7 @@ from xiplab.linux.fs.ext2.ext2_fs import (
 )
 from xiplab.linux.fs.ext2.indirect import ext2_get_block
 from xiplab.linux.fs.ext2.inode import inode_needs_sync, write_inode
-from xiplab.linux.fs.inode import current_fs_time, mark_inode_dirty
+from xiplab.linux.fs.inode import current_fs_time
 from xiplab.linux.include.fs import (
     S_IFBLK,
     S_IFCHR,
@@ -61,6 +62,9 @@ from xiplab.units import PAGE_SHIFT, PAGE_SIZE, SECTOR_SHIFT, Ino, page_count
 _unpack = EXT2_DIR_ENTRY_FORMAT.unpack_from
 _pack = EXT2_DIR_ENTRY_FORMAT.pack_into
 _HEADER = EXT2_DIR_ENTRY_FORMAT.size
+_INODE = struct.Struct("<I")
+_REC_LEN = struct.Struct("<H")
+_REC_LEN_AT = 4
 
 EXT2_TYPE_BY_MODE = {S_IFREG: EXT2_FT_REG_FILE, S_IFDIR: EXT2_FT_DIR, S_IFCHR: EXT2_FT_CHRDEV,
                      S_IFBLK: EXT2_FT_BLKDEV, S_IFIFO: EXT2_FT_FIFO, S_IFSOCK: EXT2_FT_SOCK,
@@ -80,11 +84,6 @@ def dir_pages(inode: Inode) -> int:
     info = EXT2_SB(inode.i_sb)
     limit = min(inode.i_blocks << SECTOR_SHIFT, info.s_blocks_count * inode.i_sb.s_blocksize)
     return min(page_count(inode.i_size), page_count(limit) + 1)
-
-
-def ext2_last_byte(inode: Inode, n: int) -> int:
-    """How much of page `n` belongs to the directory."""
-    return min(inode.i_size - (n << PAGE_SHIFT), PAGE_SIZE)
 
 
 def ext2_check_page(directory: Inode, n: int, data: memoryview) -> list[int]:
@@ -138,7 +137,8 @@ def _page_data(directory: Inode, n: int) -> memoryview:
     """Page `n` as far as the directory goes, from the page cache or the device."""
     page = read_cache_page(directory.i_mapping, n)
     page.referenced = True
-    return page.frame.data[:ext2_last_byte(directory, n)]
+    inside = directory.i_size - (n << PAGE_SHIFT)
+    return page.data if inside >= PAGE_SIZE else page.data[:inside]
 
 
 def ext2_index(directory: Inode) -> DirIndex:
@@ -250,7 +250,7 @@ def ext2_commit_chunk(directory: Inode, page: Page, pos: int, count: int, *,
     if update_times:
         directory.i_mtime = directory.i_ctime = current_fs_time(directory.i_sb)
     EXT2_I(directory).i_flags &= ~EXT2_BTREE_FL
-    mark_inode_dirty(directory)
+    directory.i_dirty = True
     if inode_needs_sync(directory):
         write_one_page(page)
         write_inode(directory, do_sync=True)
@@ -266,7 +266,7 @@ def ext2_set_link(directory: Inode, name: bytes, entry: DirEntry, inode: Inode, 
     """
     offset = entry.pos & (PAGE_SIZE - 1)
     page = read_cache_page(directory.i_mapping, entry.pos >> PAGE_SHIFT)
-    data = page.frame.data
+    data = page.data
     _, rec_len, name_len, _ = _unpack(data, offset)
     page = ext2_prepare_chunk(directory, entry.pos, rec_len)
     file_type = ext2_file_type(inode)
@@ -288,20 +288,20 @@ def ext2_add_link(directory: Inode, name: bytes, inode: Inode) -> None:
     file_type = ext2_file_type(inode)
     pos, rec_len, used = _find_room(directory, index, wanted)
     page = ext2_prepare_chunk(directory, pos, rec_len)
-    n, offset = pos >> PAGE_SHIFT, pos & (PAGE_SIZE - 1)
-    data = page.frame.data
+    n, offset = pos >> PAGE_SHIFT, pos & PAGE_SIZE - 1
+    data = page.data
     if used:
-        ino, _, name_len, its_type = _unpack(data, offset)
-        _pack(data, offset, ino, used, name_len, its_type)
+        _REC_LEN.pack_into(data, offset + _REC_LEN_AT, used)
     here = offset + used
     _pack(data, here, inode.i_ino, rec_len - used, len(name), file_type)
     data[here + _HEADER:here + _HEADER + len(name)] = name
     starts = index.records.setdefault(n, [])
     at = bisect_left(starts, here)
-    if starts[at:at + 1] != [here]:
+    if at == len(starts) or starts[at] != here:
         starts.insert(at, here)
-    index.add(name, inode.i_ino, file_type, (n << PAGE_SHIFT) + here)
-    index.room[wanted] = (n << PAGE_SHIFT) + here
+    here += n << PAGE_SHIFT
+    index.add(name, inode.i_ino, file_type, here)
+    index.room[wanted] = here
     ext2_commit_chunk(directory, page, pos, rec_len)
 
 
@@ -310,19 +310,19 @@ def _find_room(directory: Inode, index: DirIndex, wanted: int) -> tuple[int, int
 
     At the end of the directory: a whole new block.
     """
-    first = max((pos for length, pos in index.room.items() if length <= wanted), default=0)
-    chunk_size = ext2_chunk_size(directory)
+    first = max(pos for length, pos in index.room.items() if length <= wanted)
     for n in range(first >> PAGE_SHIFT, page_count(directory.i_size)):
         if n not in index.records:
             raise index.bad.get(n) or OSError(errno.EIO, f"{directory}: page {n} was not read")
         data = _page_data(directory, n)
         starts = index.records[n]
-        for start in starts[bisect_left(starts, first - (n << PAGE_SHIFT)):]:
+        for at in range(bisect_left(starts, first - (n << PAGE_SHIFT)), len(starts)):
+            start = starts[at]
             ino, rec_len, name_len, _ = _unpack(data, start)
             used = ext2_dir_rec_len(name_len) if ino else 0
             if rec_len - used >= wanted:
                 return (n << PAGE_SHIFT) + start, rec_len, used
-    return directory.i_size, chunk_size, 0
+    return directory.i_size, directory.i_sb.s_blocksize, 0
 
 
 def ext2_delete_entry(directory: Inode, name: bytes, entry: DirEntry) -> None:
@@ -332,25 +332,25 @@ def ext2_delete_entry(directory: Inode, name: bytes, entry: DirEntry) -> None:
         OSError: EIO.
     """
     index = ext2_index(directory)
-    n, offset = entry.pos >> PAGE_SHIFT, entry.pos & (PAGE_SIZE - 1)
+    n, offset = entry.pos >> PAGE_SHIFT, entry.pos & PAGE_SIZE - 1
     starts = index.records[n]
     at = bisect_left(starts, offset)
-    bug_on(starts[at] != offset, f"{directory}: no record at {entry.pos}")
+    if starts[at] != offset:
+        raise KernelBug(f"{directory}: no record at {entry.pos}")
     first = starts[at - 1] if offset % ext2_chunk_size(directory) else offset
-    data = _page_data(directory, n)
-    rec_len = _unpack(data, offset)[1]
-    count = offset + rec_len - first
-    page = ext2_prepare_chunk(directory, (n << PAGE_SHIFT) + first, count)
-    data = page.frame.data
-    ino, _, name_len, file_type = _unpack(data, first)
+    pos = entry.pos - offset + first
+    count = offset - first + _REC_LEN.unpack_from(_page_data(directory, n), offset + _REC_LEN_AT)[0]
+    page = ext2_prepare_chunk(directory, pos, count)
+    _REC_LEN.pack_into(page.data, first + _REC_LEN_AT, count)
     if first == offset:
-        _pack(data, first, 0, count, name_len, file_type)
+        _INODE.pack_into(page.data, first, 0)
     else:
-        _pack(data, first, ino, count, name_len, file_type)
         del starts[at]
     index.remove(name)
-    index.room = {length: min(pos, (n << PAGE_SHIFT) + first) for length, pos in index.room.items()}
-    ext2_commit_chunk(directory, page, (n << PAGE_SHIFT) + first, count)
+    for length, place in index.room.items():
+        if place > pos:
+            index.room[length] = pos
+    ext2_commit_chunk(directory, page, pos, count)
 
 
 def ext2_make_empty(inode: Inode, parent: Inode) -> None:
@@ -361,7 +361,7 @@ def ext2_make_empty(inode: Inode, parent: Inode) -> None:
     """
     size = ext2_chunk_size(inode)
     page = ext2_prepare_chunk(inode, 0, size)
-    data = page.frame.data
+    data = page.data
     file_type = ext2_file_type(inode)
     second = ext2_dir_rec_len(1)
     _pack(data, 0, inode.i_ino, second, 1, file_type)

@@ -158,14 +158,14 @@ class DirIndex:
     names: dict[bytes, DirEntry] = field(default_factory=dict)
     records: dict[int, list[int]] = field(default_factory=dict)
     bad: dict[int, OSError] = field(default_factory=dict)
-    room: dict[int, int] = field(default_factory=dict)
+    room: dict[int, int] = field(default_factory=lambda: {0: 0})
     in_order: bool = True
     last_pos: int = -1
     listing: list[tuple[bytes, Ino, int]] | None = None
 
     def add(self, name: bytes, inode: int, file_type: int, pos: int) -> None:
         """A new name, or another inode for one that is there."""
-        self.names[name] = DirEntry(inode, file_type, pos)
+        self.names[name] = tuple.__new__(DirEntry, (inode, file_type, pos))
         self.listing = None
         if pos > self.last_pos:
             self.last_pos = pos

@@ -41,7 +41,7 @@ from xiplab.linux.fs.ext2.ext2 import (
     EXT2_I,
     EXT2_SB,
     Ext2InodeInfo,
-    ext2_group_first_block_no,
+    Ext2SbInfo,
     ext2_msg,
 )
 from xiplab.linux.fs.ext2.ext2_fs import (
@@ -120,17 +120,18 @@ def ext2_find_near(inode: Inode, place: Indirect) -> int:
     """The nearest block to the left of the pointer's place; else the indirect block that holds it; else
     a place in the inode's group that depends on the task."""
     bh, slot, _ = place
-    if bh is None:
-        near = next((block for block in reversed(EXT2_I(inode).i_data[:slot]) if block), 0)
-        if near:
-            return near
-    else:
+    ei: Ext2InodeInfo = inode.i_private
+    if bh is not None:
         pointers = pointers_of(bh)[:slot]
         used = np.flatnonzero(pointers)
         return pointers.item(used.item(-1)) if used.size else bh.b_blocknr
-    info = EXT2_SB(inode.i_sb)
-    colour = inode.i_sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
-    return ext2_group_first_block_no(inode.i_sb, EXT2_I(inode).i_block_group) + colour
+    for block in reversed(ei.i_data[:slot]):
+        if block:
+            return block
+    sb = inode.i_sb
+    info: Ext2SbInfo = sb.s_fs_info
+    colour = sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
+    return info.s_groups[ei.i_block_group].first_block + colour
 
 
 def ext2_find_goal(inode: Inode, iblock: int, place: Indirect) -> int:
@@ -164,6 +165,9 @@ def ext2_alloc_blocks(inode: Inode, goal: int, indirect: int, count: int) -> tup
     Raises:
         OSError: ENOSPC, EIO.
     """
+    if not indirect:
+        first, num = ext2_new_blocks(inode, goal, count)
+        return [first], num
     blocks: list[Block] = []
     while True:
         try:

@@ -164,7 +164,7 @@ def page_symlink(inode: Inode, target: bytes) -> None:
     assert a_ops.write_begin is not None
     assert a_ops.write_end is not None
     page = a_ops.write_begin(inode.i_mapping, 0, len(target))
-    page.frame.data[:len(target)] = target
+    page.data[:len(target)] = target
     a_ops.write_end(inode.i_mapping, 0, len(target), page)
 
 

@@ -26,7 +26,7 @@ def page_readlink(inode: Inode) -> bytes:
         OSError: EIO.
     """
     page = read_cache_page(inode.i_mapping, 0)
-    return bytes(page.frame.data[:min(inode.i_size, PAGE_SIZE - 1)]).split(b"\0", 1)[0]
+    return bytes(page.data[:min(inode.i_size, PAGE_SIZE - 1)]).split(b"\0", 1)[0]
 
 
 ext2_symlink_inode_operations = InodeOperations(

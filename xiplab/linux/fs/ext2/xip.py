@@ -21,7 +21,7 @@ import numpy as np
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
 from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, ext2_msg
-from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_block, ext2_get_blocks
+from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
 from xiplab.units import PAGE_SIZE, Pfn, Pgoff, block_to_sector, pfn_to_paddr
 
@@ -49,9 +49,9 @@ def _inode_direct_access(inode: Inode, block: int) -> tuple[int, Pfn]:
 
 def _get_block(inode: Inode, pgoff: Pgoff, create: bool) -> int:
     """The block of page `pgoff`. Kernel: __ext2_get_block()"""
-    block, _ = ext2_get_block(inode, pgoff, create)
-    bug_on(create and not block, f"{inode}: no block for page {pgoff}")
+    block = ext2_get_blocks(inode, pgoff, 1, create)[0]
     if not block:
+        bug_on(create, f"{inode}: no block for page {pgoff}")
         raise NoData(f"{inode}: page {pgoff} is a hole")
     return block
 
