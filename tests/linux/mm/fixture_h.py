@@ -43,7 +43,7 @@ class XipFixture:
         """Other address space operations for H."""
         mapping = self.filp.f_mapping
         before = mapping.a_ops
-        mapping.a_ops = replace(before, name="plugged", get_xip_runs=None, **operations)  # type: ignore[arg-type]
+        mapping.a_ops = replace(before, name="plugged", get_xip_runs=None, get_xip_next=None, **operations)  # type: ignore[arg-type]
         return before
 
     def fail_lookup(self, pgoff: int, number: int) -> None:

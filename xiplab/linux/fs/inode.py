@@ -129,10 +129,10 @@ def should_remove_suid(inode: Inode) -> int:
 
 def file_remove_suid(filp: File) -> None:
     """A write by someone without CAP_FSETID takes setuid and setgid away."""
-    inode = filp.f_inode
-    if inode.i_mode & (S_ISUID | S_ISGID) and (kill := should_remove_suid(inode)):
-        inode.i_mode &= ~kill
-        mark_inode_dirty(inode)
+    kill = should_remove_suid(filp.f_inode)
+    if kill:
+        filp.f_inode.i_mode &= ~kill
+        mark_inode_dirty(filp.f_inode)
 
 
 def inode_init_owner(inode: Inode, directory: Inode | None, mode: int) -> None:

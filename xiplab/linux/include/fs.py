@@ -85,6 +85,10 @@ class AddressSpaceOperations(OperationsTable):
         the first pages only. The model's own (one question instead of n); whoever replaces
         get_xip_mem leaves it out. EOPNOTSUPP means: ask page by page.
 
+    get_xip_next(mapping, pgoff) -> address: get_xip_mem with create, for the page behind the last new one
+        of a growing file, if that is simple; else 0. The page is not zeroed: the caller does that, or
+        overwrites it whole. The model's own.
+
     Raises:
         OSError: EINVAL for a table with get_xip_mem and readpage or writepage: one of them would
             keep a copy, and stores to the other would not reach it.
@@ -98,6 +102,7 @@ class AddressSpaceOperations(OperationsTable):
     direct_IO: Callable[[int, File, UserBuffer, int, int], int] | None = None
     get_xip_mem: Callable[[AddressSpace, Pgoff, bool], tuple[int, Pfn]] | None = None
     get_xip_runs: Callable[[AddressSpace, Pgoff, int, bool], list[XipRun]] | None = None
+    get_xip_next: Callable[[AddressSpace, Pgoff], int] | None = None
 
     def __post_init__(self) -> None:
         if self.get_xip_mem and (self.readpage or self.writepage):

@@ -19,11 +19,13 @@ import mmap
 from dataclasses import dataclass, field
 
 from xiplab.errors import NoData
-from xiplab.linux.fs.inode import file_remove_suid, file_update_time, mark_inode_dirty, touch_atime
+from xiplab.linux.fs.inode import file_remove_suid, file_update_time, touch_atime
 from xiplab.linux.include.fs import (
     O_APPEND,
     O_LARGEFILE,
     O_NOATIME,
+    S_ISGID,
+    S_ISUID,
     AddressSpace,
     AddressSpaceOperations,
     File,
@@ -34,6 +36,7 @@ from xiplab.trace import tp_copy
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pgoff, page_count
 
 HOLE = -1
+ZERO_PAGE = bytes(PAGE_SIZE)
 PAGE_SIZE_MASK = PAGE_SIZE - 1
 GROUP_SHIFT = 10
 """Pages are asked for in groups of 1,024: what one indirect block holds."""
@@ -124,16 +127,23 @@ def _find(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> int:
     return places.at[pgoff]
 
 
-def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> int:
-    """The place of a page; a hole gets a block, and the sparse page leaves every mapping.
+def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int, count: int) -> int:
+    """The place of a page of which `count` bytes are going to be written; a hole gets a block, and the
+    sparse page leaves every mapping.
 
     A page behind the end of the file is most likely new, so the file system is asked to make it at once.
     Raises:
         OSError: what get_xip_mem answers.
     """
     assert mapping.host is not None
-    if pgoff < page_count(mapping.host.i_size):
+    get_xip_next = places.a_ops.get_xip_next
+    if pgoff << PAGE_SHIFT < mapping.host.i_size:
         _ask_for_group(mapping, places, pgoff)
+    elif get_xip_next is not None and (kmem := get_xip_next(mapping, Pgoff(pgoff))):
+        at = places.at[pgoff] = _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
+        if count < PAGE_SIZE:
+            places.memory[at:at + PAGE_SIZE] = ZERO_PAGE
+        return at
     if pgoff not in places.at:
         assert places.a_ops.get_xip_mem is not None
         kmem, _ = places.a_ops.get_xip_mem(mapping, Pgoff(pgoff), True)
@@ -175,35 +185,33 @@ def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | Non
         OSError: ENOSPC, EIO and whatever else get_xip_mem answers.
     """
     inode = filp.f_inode
-    if filp.f_flags & O_APPEND:
+    sb = inode.i_sb
+    flags = filp.f_flags
+    if flags & O_APPEND:
         pos = inode.i_size
-    mapping = filp.f_mapping
     count = len(data)
     offset = pos & PAGE_SIZE_MASK
-    if not count or offset + count > PAGE_SIZE or tp_copy.probes or not _may_write(filp, pos, count):
+    end = pos + count
+    if not count or offset + count > PAGE_SIZE or pos < 0 or end > sb.s_maxbytes or tp_copy.probes \
+            or not flags & O_LARGEFILE or sb.s_kernel.current.rlimit_fsize != RLIM_INFINITY:
         return None
+    mapping = filp.f_mapping
     places: XipPlaces | None = mapping.xip_cache
     if places is None or places.a_ops is not mapping.a_ops:
         places = new_places(mapping)
     if places is None or not places.writable:
         return None
-    file_remove_suid(filp)
+    if inode.i_mode & (S_ISUID | S_ISGID):
+        file_remove_suid(filp)
     file_update_time(filp)
     at = places.at.get(pos >> PAGE_SHIFT)
     if at is None:
-        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT)
+        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT, count)
         if not places.writable:
             return None
     at += offset
     places.memory[at:at + count] = data
-    if pos + count > inode.i_size:
-        inode.i_size = pos + count
-        mark_inode_dirty(inode)
+    if end > inode.i_size:
+        inode.i_size = end
+        inode.i_dirty = True
     return count
-
-
-def _may_write(filp: File, pos: int, count: int) -> bool:
-    """Whether no limit of generic_write_checks() is near."""
-    sb = filp.f_inode.i_sb
-    return (0 <= pos <= sb.s_maxbytes - count and bool(filp.f_flags & O_LARGEFILE)
-            and sb.s_kernel.current.rlimit_fsize == RLIM_INFINITY)

@@ -8,7 +8,7 @@ A new block is searched from the goal (see ext2_find_goal) upward in its group, 
 behind it, around the end: first within the 64 blocks of the goal, then a free byte (8 blocks in a
 row), then any free bit. With several blocks asked for, those that follow in a row are taken, too.
 
-Interface: ext2_new_blocks(), ext2_take_block(), ext2_free_blocks(), ext2_get_group_desc(),
+Interface: ext2_new_blocks(), ext2_free_blocks(), ext2_get_group_desc(),
 find_next_zero_bit().
 A taken block belongs to nobody until the caller links it or gives it back.
 
@@ -184,31 +184,6 @@ def ext2_new_blocks(inode: Inode, goal: int, count: int) -> tuple[Block, int]:
     raise no_space(sb)
 
 
-def ext2_take_block(inode: Inode, block: int) -> bool:
-    """Take this very block, if it is free and nothing speaks against it: the short way for a file that
-    grows block by block. False leaves all as it was; ext2_new_blocks finds out why.
-
-    Kernel: none (the first look of ext2_new_blocks)
-    """
-    sb = inode.i_sb
-    info: Ext2SbInfo = sb.s_fs_info
-    if block >= info.s_blocks_count or info.s_freeblocks_counter <= info.s_r_blocks_count:
-        return False
-    number, bit = divmod(block - info.s_first_data_block, info.s_blocks_per_group)
-    group = info.s_groups[number]
-    bh = group.block_bits
-    if (bh is None or not group.free_blocks or bh.b_data[bit >> 3] >> (bit & 7) & 1
-            or sb.s_flags & MS_SYNCHRONOUS or _in_system_zone(info.s_itb_per_group, group, block, 1)):
-        return False
-    bh.b_data[bit >> 3] |= 1 << (bit & 7)
-    bh.b_dirty = True
-    group.free_blocks -= 1
-    group.store_counts()
-    info.s_freeblocks_counter -= 1
-    inode.i_blocks += sb.s_blocksize >> SECTOR_SHIFT
-    return True
-
-
 def no_space(sb: SuperBlock) -> OSError:
     free = EXT2_SB(sb).s_freeblocks_counter
     return OSError(errno.ENOSPC, f"{sb}: no block is free ({free} left, some may be reserved)")
@@ -225,7 +200,7 @@ def _allocate_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -
             return Block(0), 0
         mark_buffer_dirty(bh)
         block = Block(group.first_block + here)
-        if not _in_system_zone(info.s_itb_per_group, group, block, num):
+        if not in_system_zone(info.s_itb_per_group, group, block, num):
             break
         ext2_error(sb, "ext2_new_blocks",
                    f"Allocating block in system zone - blocks from {block}, length {num}")
@@ -235,7 +210,7 @@ def _allocate_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -
     return block, num
 
 
-def _in_system_zone(itb_per_group: int, group: Ext2Group, block: int, count: int) -> bool:
+def in_system_zone(itb_per_group: int, group: Ext2Group, block: int, count: int) -> bool:
     """Whether one of the blocks is a bitmap or belongs to the inode table of that group, or is block 0,
     which stands for a hole."""
     last = block + count - 1
@@ -270,7 +245,7 @@ def _free_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -> in
     """Clear bits of one group; returns how many were set."""
     block = group.first_block + bit
     bh = read_block_bitmap(sb, group)
-    if _in_system_zone(EXT2_SB(sb).s_itb_per_group, group, block, count):
+    if in_system_zone(EXT2_SB(sb).s_itb_per_group, group, block, count):
         ext2_error(sb, "ext2_free_blocks",
                    f"Freeing blocks in system zones - Block = {block}, count = {count}")
         return 0

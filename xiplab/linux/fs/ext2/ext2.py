@@ -178,6 +178,31 @@ class DirIndex:
 
 
 @dataclass(eq=False, slots=True)
+class Ext2Window:
+    """Where the next block of a growing file goes; see append.py.
+
+    Attributes:
+        group, bitmap, bit: the group of that block, and its bit there.
+        iblock, block: its number in the file and on the device. last: the last block that may follow.
+        bh, slot, slots: its pointer is slot `slot` of `slots` in this buffer; None for the inode.
+        address, addressed: an xip mount's address of `block` 0, were it in the same run of frames, and the
+            first block behind the run that was asked for.
+    """
+
+    group: Ext2Group
+    bitmap: memoryview
+    iblock: int
+    block: int
+    last: int
+    bit: int
+    bh: BufferHead | None
+    slot: int
+    slots: int
+    address: int = 0
+    addressed: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class Ext2InodeInfo:
     """What an inode of ext2 keeps besides the common fields.
 
@@ -187,6 +212,7 @@ class Ext2InodeInfo:
         last_alloc_logical_block, last_alloc_physical_block: where the last block went (0: nowhere yet).
             Kernel: struct ext2_block_alloc_info
         last_alloc_bh, last_alloc_slot: where its pointer stands; None for the inode itself.
+        i_window: where the next one goes.
         i_dir_index: the names of a directory, once they were looked at.
     """
 
@@ -205,6 +231,7 @@ class Ext2InodeInfo:
     last_alloc_physical_block: int = 0
     last_alloc_bh: BufferHead | None = None
     last_alloc_slot: int = 0
+    i_window: Ext2Window | None = None
     i_dir_index: DirIndex | None = None
 
 

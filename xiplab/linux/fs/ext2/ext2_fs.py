@@ -249,6 +249,8 @@ EXT2_INODE_FORMAT = struct.Struct("<HHIIIIIHHIII 15I IIII BBH HHI")
 EXT2_GROUP_DESC_FORMAT = struct.Struct("<IIIHHHH")
 """Ext2GroupDesc up to bg_pad."""
 EXT2_DIR_ENTRY_FORMAT = struct.Struct("<IHBB")
+POINTER = struct.Struct("<I")
+"""One of the block numbers that an indirect block is made of."""
 
 
 def ext2_dir_rec_len(name_len: int) -> int:

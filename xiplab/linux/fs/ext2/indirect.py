@@ -21,7 +21,6 @@ Kernel: v3.6 fs/ext2/inode.c, first half (ext4 has it in a file of this name)
 from __future__ import annotations
 
 import errno
-import struct
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -36,7 +35,8 @@ from xiplab.linux.fs.buffer import (
     sb_getblk,
     sync_dirty_buffer,
 )
-from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks, ext2_take_block
+from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
+from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks
 from xiplab.linux.fs.ext2.ext2 import (
     EXT2_I,
     EXT2_SB,
@@ -49,12 +49,12 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_IND_BLOCK,
     EXT2_NDIR_BLOCKS,
     EXT2_TIND_BLOCK,
+    POINTER,
 )
 from xiplab.linux.fs.inode import current_fs_time, mark_inode_dirty
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, S_IFDIR, S_IFMT, Inode, SuperBlock
 from xiplab.units import Block
 
-POINTER = struct.Struct("<I")
 POINTER_DTYPE = np.dtype("<u4")
 
 COLOURS = 16
@@ -236,34 +236,7 @@ def remember_allocation(inode: Inode, iblock: int, block: int, bh: BufferHead | 
     """The last new block: number `iblock` of the file is `block`, and slot `slot` of `bh` says so."""
     info: Ext2InodeInfo = inode.i_private
     info.last_alloc_logical_block, info.last_alloc_physical_block = iblock, block
-    info.last_alloc_bh, info.last_alloc_slot = bh, slot
-
-
-def _append_block(inode: Inode, iblock: int) -> Block:
-    """The short way for a file that grows in order: the block behind the last new one, in the slot
-    behind the last one. 0, and nothing has changed, if it is not as simple as that.
-
-    Kernel: none (the same block as the long way takes)
-    """
-    info: Ext2InodeInfo = inode.i_private
-    block = info.last_alloc_physical_block + 1
-    bh, slot = info.last_alloc_bh, info.last_alloc_slot + 1
-    if block == 1 or iblock != info.last_alloc_logical_block + 1:
-        return Block(0)
-    if bh is None:
-        is_free = slot < EXT2_NDIR_BLOCKS and not info.i_data[slot]
-    else:
-        at = slot * POINTER.size
-        is_free = at < len(bh.b_data) and not POINTER.unpack_from(bh.b_data, at)[0]
-    if not is_free or not ext2_take_block(inode, block):
-        return Block(0)
-    clear_target = inode.i_sb.s_fs_info.s_clear_xip_target
-    if clear_target is not None:
-        clear_target(inode, block, 1)
-    ext2_splice_branch(inode, (bh, slot, 0), block, 1)
-    info.last_alloc_logical_block, info.last_alloc_physical_block = iblock, block
-    info.last_alloc_slot = slot
-    return Block(block)
+    info.last_alloc_bh, info.last_alloc_slot, info.i_window = bh, slot, None
 
 
 def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> tuple[Block, int, bool]:
@@ -276,8 +249,12 @@ def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> 
             nothing left allocated; what zeroing answers: then the blocks stay marked as used and belong
             to no file (Q12).
     """
-    if create and maxblocks == 1 and (block := _append_block(inode, iblock)):
-        return block, 1, True
+    clear_target = EXT2_SB(inode.i_sb).s_clear_xip_target
+    if create and maxblocks == 1 and (window := ext2_window(inode, iblock)) is not None:
+        if clear_target is not None:
+            clear_target(inode, window.block, 1)
+        inode.i_ctime = current_fs_time(inode.i_sb)
+        return ext2_take_next(inode, window), 1, True
     offsets, boundary = ext2_block_to_path(inode, iblock)
     chain = ext2_get_branch(inode, offsets)
     bh, slot, key = place = chain[-1]
@@ -291,7 +268,6 @@ def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> 
     if missing:
         bh = ext2_alloc_branch(inode, offsets[len(chain):], blocks, count)
         slot = offsets[-1]
-    clear_target = EXT2_SB(inode.i_sb).s_clear_xip_target
     if clear_target is not None:
         clear_target(inode, first, count)
     ext2_splice_branch(inode, place, blocks[0], 1 if missing else count)

@@ -53,7 +53,7 @@ from xiplab.linux.fs.ext2.ialloc import ext2_free_inode, ext2_set_inode_flags
 from xiplab.linux.fs.ext2.indirect import ext2_get_block
 from xiplab.linux.fs.ext2.truncate import ext2_truncate_blocks
 from xiplab.linux.fs.ext2.xattr import ext2_xattr_delete_inode
-from xiplab.linux.fs.ext2.xip import ext2_get_xip_mem, ext2_get_xip_runs
+from xiplab.linux.fs.ext2.xip import ext2_get_xip_mem, ext2_get_xip_next, ext2_get_xip_runs
 from xiplab.linux.fs.inode import current_fs_time, iget_failed, iget_locked, mark_inode_dirty
 from xiplab.linux.include.fs import (
     ATTR_SIZE,
@@ -139,7 +139,8 @@ ext2_aops = AddressSpaceOperations(
     name="ext2_aops", readpage=ext2_readpage, writepage=ext2_writepage, write_begin=ext2_write_begin,
     write_end=ext2_write_end, bmap=ext2_bmap)
 ext2_aops_xip = AddressSpaceOperations(
-    name="ext2_aops_xip", bmap=ext2_bmap, get_xip_mem=ext2_get_xip_mem, get_xip_runs=ext2_get_xip_runs)
+    name="ext2_aops_xip", bmap=ext2_bmap, get_xip_mem=ext2_get_xip_mem, get_xip_runs=ext2_get_xip_runs,
+    get_xip_next=ext2_get_xip_next)
 
 # Size
 

@@ -20,10 +20,11 @@ import numpy as np
 
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
-from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, ext2_msg
+from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
+from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2Window, ext2_msg
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
-from xiplab.units import PAGE_SIZE, Pfn, Pgoff, block_to_sector, pfn_to_paddr
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn, Pgoff, block_to_sector, pfn_to_paddr
 
 ZERO_PAGE = bytes(PAGE_SIZE)
 
@@ -81,6 +82,33 @@ def ext2_get_xip_mem(mapping: AddressSpace, pgoff: Pgoff, create: bool) -> tuple
     inode = mapping.host
     assert inode is not None
     return _inode_direct_access(inode, _get_block(inode, pgoff, create))
+
+
+def ext2_get_xip_next(mapping: AddressSpace, pgoff: Pgoff) -> int:
+    """The address of a new block for page `pgoff`, which follows the last new one of the file; 0 if that
+    is not as simple as it sounds: then ext2_get_xip_mem does it, and says what is wrong. Not zeroed.
+
+    Kernel: none (get_xip_mem)
+    """
+    inode = mapping.host
+    assert inode is not None
+    window = ext2_window(inode, pgoff)
+    if window is None or (window.block >= window.addressed and not _address_window(inode, window)):
+        return 0
+    return window.address + (ext2_take_next(inode, window) << PAGE_SHIFT)
+
+
+def _address_window(inode: Inode, window: Ext2Window) -> bool:
+    """Ask for the addresses of the window's blocks, as many as lie in a row; whether there are any."""
+    bdev = inode.i_sb.s_bdev
+    assert bdev is not None
+    block = window.block
+    try:
+        kaddr, _, n = bdev_direct_access_run(bdev, block_to_sector(block, PAGE_SIZE), window.last + 1 - block)
+    except OSError:
+        return False
+    window.address, window.addressed = kaddr - (block << PAGE_SHIFT), block + n
+    return True
 
 
 def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: bool) -> list[XipRun]:

@@ -1,0 +1,93 @@
+"""Files that grow block by block: the next block without a search.
+
+The block behind the last new one of a file usually goes behind it on the device as well, and its
+pointer into the slot behind the last pointer. A window keeps what is known of that place:
+
+    file      | ...  | iblock |             its pointer: slot `slot` of `bh`, or of the inode
+    device    | ...  | block  | ... last |  its bit: `bit` of the group's bitmap
+
+Nothing is taken before it is asked for, so nothing has to be given back, and the block is the one that
+the long way would take: the goal, when it is free.
+
+Interface: ext2_window(), ext2_take_next(). Any other allocation or truncation of the file ends the
+window (remember_allocation in indirect.py).
+
+Kernel: none (ext2_get_blocks and ext2_new_blocks, for a goal that is free)
+"""
+
+from __future__ import annotations
+
+from xiplab.linux.fs.ext2.balloc import in_system_zone
+from xiplab.linux.fs.ext2.ext2 import Ext2InodeInfo, Ext2SbInfo, Ext2Window
+from xiplab.linux.fs.ext2.ext2_fs import EXT2_NDIR_BLOCKS, POINTER
+from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode
+from xiplab.units import SECTOR_SHIFT, Block
+
+
+def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
+    """The window with the next block of the device for block `iblock` of the file; None if there is
+    none, or if something lies there."""
+    ei: Ext2InodeInfo = inode.i_private
+    window = ei.i_window
+    if window is None:
+        window = _open_window(inode)
+        if window is None:
+            return None
+    sb = inode.i_sb
+    info: Ext2SbInfo = sb.s_fs_info
+    slot, bit, bh = window.slot, window.bit, window.bh
+    if (iblock != window.iblock or window.block > window.last or slot == window.slots
+            or window.bitmap[bit >> 3] >> (bit & 7) & 1 or sb.s_flags & MS_SYNCHRONOUS
+            or info.s_freeblocks_counter <= info.s_r_blocks_count or not window.group.free_blocks
+            or (ei.i_data[slot] if bh is None else POINTER.unpack_from(bh.b_data, slot * 4)[0])):
+        return None
+    return window
+
+
+def _open_window(inode: Inode) -> Ext2Window | None:
+    """A window behind the last new block; None if there was none, or if its group ends there."""
+    ei: Ext2InodeInfo = inode.i_private
+    info: Ext2SbInfo = inode.i_sb.s_fs_info
+    block = ei.last_alloc_physical_block + 1
+    if block == 1 or block >= info.s_blocks_count:
+        return None
+    number, bit = divmod(block - info.s_first_data_block, info.s_blocks_per_group)
+    group = info.s_groups[number]
+    if group.block_bits is None or in_system_zone(info.s_itb_per_group, group, block, 1):
+        return None
+    barriers = (group.block_bitmap, group.inode_bitmap, group.inode_table, info.s_blocks_count,
+                group.first_block + info.s_blocks_per_group)
+    bh = ei.last_alloc_bh
+    slots = EXT2_NDIR_BLOCKS if bh is None else inode.i_sb.s_blocksize // POINTER.size
+    window = Ext2Window(group, group.block_bits.b_data, ei.last_alloc_logical_block + 1, block,
+                        min(barrier for barrier in barriers if barrier > block) - 1, bit, bh,
+                        ei.last_alloc_slot + 1, slots)
+    ei.i_window = window
+    return window
+
+
+def ext2_take_next(inode: Inode, window: Ext2Window) -> Block:
+    """Take the window's block and make it part of the file. It is not zeroed."""
+    ei: Ext2InodeInfo = inode.i_private
+    sb = inode.i_sb
+    block, slot, bit, group = window.block, window.slot, window.bit, window.group
+    window.bitmap[bit >> 3] |= 1 << (bit & 7)
+    assert group.block_bits is not None
+    group.block_bits.b_dirty = True
+    group.free_blocks -= 1
+    group.store_counts()
+    sb.s_fs_info.s_freeblocks_counter -= 1
+    if window.bh is None:
+        ei.i_data[slot] = block
+    else:
+        POINTER.pack_into(window.bh.b_data, slot * 4, block)
+        window.bh.b_dirty = True
+        inode.i_mapping.private_list.add(window.bh)
+    inode.i_blocks += sb.s_blocksize >> SECTOR_SHIFT
+    inode.i_dirty = True
+    ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = window.iblock, block, slot
+    window.iblock += 1
+    window.block = block + 1
+    window.slot = slot + 1
+    window.bit = bit + 1
+    return Block(block)
