@@ -250,9 +250,8 @@ def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> 
             to no file (Q12).
     """
     clear_target = EXT2_SB(inode.i_sb).s_clear_xip_target
-    if create and maxblocks == 1 and (window := ext2_window(inode, iblock)) is not None:
-        if clear_target is not None:
-            clear_target(inode, window.block, 1)
+    if create and maxblocks == 1 and clear_target is None \
+            and (window := ext2_window(inode, iblock)) is not None:
         inode.i_ctime = current_fs_time(inode.i_sb)
         return ext2_take_next(inode, window), 1, True
     offsets, boundary = ext2_block_to_path(inode, iblock)
