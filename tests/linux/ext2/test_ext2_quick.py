@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mounts import Mounted, assert_clean, needs_e2fsprogs, on_segment
+from mounts import PLACES, Mounted, assert_clean, needs_e2fsprogs, on_segment
 
 from xiplab import MAP_SHARED, O_APPEND, O_CREAT, O_RDWR, PROT_READ
 from xiplab.linux.fs.ext2 import indirect
@@ -145,3 +145,16 @@ def test_reads_far_into_a_sparse_file_cost_no_memory() -> None:
         assert quick.guest.pread(fd, 100, position) == bytes(100)
 
     assert len(quick.mapping("/mnt/f").xip_cache.at) == 1
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_append_at_a_position_that_overflows_raises_einval(place: str) -> None:
+    """The position a caller gives is looked at (rw_verify_area) before O_APPEND puts the end in its place."""
+    make, options = PLACES[place]
+    mounted = make(bytes(mke2fs(2 * MiB)))
+    mounted.mount(options)
+    fd = mounted.guest.open("/mnt/log", O_CREAT | O_RDWR | O_APPEND)
+    with pytest.raises(OSError, match="bytes at 9223372036854775807") as failure:
+        mounted.guest.pwrite(fd, b"x", 2**63 - 1)
+
+    assert (failure.value.errno, mounted.guest.fstat(fd).st_size) == (errno.EINVAL, 0)

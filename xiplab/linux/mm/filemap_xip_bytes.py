@@ -187,7 +187,7 @@ def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | Non
     inode = filp.f_inode
     sb = inode.i_sb
     flags = filp.f_flags
-    if flags & O_APPEND:
+    if flags & O_APPEND and 0 <= pos <= sb.s_maxbytes:
         pos = inode.i_size
     count = len(data)
     offset = pos & PAGE_SIZE_MASK
