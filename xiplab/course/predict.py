@@ -4,7 +4,7 @@
     predict("00.store", "b")        stores the choice; "skip" is one, and is noted as well
     reveal("00.store")              what is right, why the chosen answer is tempting, what shows the fact
 
-The texts are in `predictions.py`. Choices are kept for the running notebook, and in the learner's
+The texts are in `beliefs/`. Choices are kept for the running notebook, and in the learner's
 progress file where there is one. Nothing is graded here.
 """
 
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from html import escape
 
 from xiplab.course import progress
-from xiplab.course.predictions import PREDICTIONS, Prediction
+from xiplab.course.predictions import PREDICTIONS
+from xiplab.course.problem import Prediction
 
 SKIP = "skip"
 

@@ -1,4 +1,4 @@
-"""What a question is: data and checks, in the package; and where each part of it lives.
+"""What a question and a prediction are: data and checks, in the package; and where each part lives.
 
     solutions/NN_topic.py           prose, signature, solution region: the one hand-written source
     exercises/NN_topic.{ipynb,py}   generated from it (build.py): no solution, no hidden check
@@ -69,6 +69,32 @@ class Misconception:
     fact: str
     action: str
     evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An answer to choose, and why it is right or tempting.
+
+    Attributes:
+        misconception: the belief behind a wrong answer, by its id in the catalogue.
+    """
+
+    text: str
+    why: str
+    misconception: str = ""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A question asked before a cell is run.
+
+    Attributes:
+        choices: by their letters. right: the letter of the right one.
+    """
+
+    question: str
+    choices: dict[str, Choice]
+    right: str
 
 
 @dataclass(frozen=True)
