@@ -4,45 +4,48 @@ What the guests do in the model is done here for real. `Storage` is memory that 
 map; the extents of a file on a segment are mapped one after the other into one contiguous array:
 
     file      | page 0 | page 1 | page 2 (hole) | page 3 |
-    extents     run A ────────┘   anonymous zeros  run B        mmap(MAP_SHARED|MAP_FIXED) each
+    extents     run A ────────┘   zeros           run B        mmap(MAP_SHARED|MAP_FIXED) each
 
     array = map_file(filp)              # numpy array, no copy, follows every change of storage
     with Peer(filp) as peer:            # another process of this computer
         peer.read(0, 4)
+    views(filp), gather(filp)           # the model's view: works everywhere
 
-Linux only; elsewhere `unavailable()` says why.
+The array lives as long as anything that looks at it: a slice, a memoryview. Linux only; elsewhere
+`unavailable()` says why, and `views` gives the same bytes run by run.
 
 Kernel: none (this is user space on the host)
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import functools
 import json
 import mmap
-import os
+import select
+import signal
 import subprocess
 import sys
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from xiplab.host import peer
+from xiplab.host.peer import MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, Extent
 from xiplab.linux.include.blkdev import FMODE_WRITE
 from xiplab.linux.include.fs import File
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pgoff, page_count
 
-PROT_NONE, PROT_READ, PROT_WRITE = 0, 1, 2
-MAP_SHARED, MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 1, 2, 0x10, 0x20, 0x4000
-MAP_FAILED = ctypes.c_void_p(-1).value
+__all__ = ["PROT_EXEC", "PROT_READ", "PROT_WRITE", "Extent", "Peer", "extents", "gather", "map_extents",
+           "map_file", "unavailable", "views"]
 
-Extent = tuple[int, int | None, int]
-"""First page of the file, byte offset in Storage (None: a hole), number of pages."""
+MAX_MAP_COUNT = Path("/proc/sys/vm/max_map_count")
+ANSWER_SECONDS = 60
 
 
 def unavailable() -> str:
@@ -55,8 +58,13 @@ def unavailable() -> str:
     return ""
 
 
+def _need_mmu() -> None:
+    if why := unavailable():
+        raise OSError(errno.EOPNOTSUPP, why)
+
+
 def extents(filp: File) -> list[Extent]:
-    """Where the file's pages lie in Storage.
+    """Where the file's pages lie in Storage: neighbours in file and storage are one extent.
 
     Raises:
         OSError: EOPNOTSUPP the file is not on a XIP mount; what get_xip_mem answers.
@@ -71,9 +79,42 @@ def extents(filp: File) -> list[Extent]:
         for first, pfn, npages in mapping.a_ops.get_xip_runs(mapping, Pgoff(pgoff), end - pgoff, False):
             nbytes = npages << PAGE_SHIFT
             offset = None if pfn is None else memory.host_offset(pfn << PAGE_SHIFT, nbytes)
-            found.append((first, offset, npages))
+            _append(found, (first, offset, npages))
             pgoff = first + npages
     return found
+
+
+def _append(found: list[Extent], extent: Extent) -> None:
+    """Add an extent, or make the last one longer."""
+    first, offset, npages = extent
+    if found:
+        start, at, length = found[-1]
+        if offset == (None if at is None else at + (length << PAGE_SHIFT)):
+            found[-1] = (start, at, length + npages)
+            return
+    found.append((first, offset, npages))
+
+
+def views(filp: File) -> list[Bytes]:
+    """The file as the model sees it: an array for each extent, read-only, no copy; zeros for a hole.
+
+    Raises:
+        OSError: those of extents().
+    """
+    storage = filp.f_mapping.kernel.memory.storage
+    left = filp.f_inode.i_size
+    found: list[Bytes] = []
+    for _, offset, npages in extents(filp):
+        nbytes = min(npages << PAGE_SHIFT, left)
+        found.append(np.broadcast_to(np.uint8(0), (nbytes,)) if offset is None
+                     else storage.readonly[offset:offset + nbytes])
+        left -= nbytes
+    return found
+
+
+def gather(filp: File) -> Bytes:
+    """The file in one array, which is a copy: what `map_file` saves."""
+    return np.concatenate([*views(filp), np.zeros(0, np.uint8)])
 
 
 class _Window:
@@ -82,29 +123,7 @@ class _Window:
     def __init__(self, address: int, nbytes: int, length: int, *, writable: bool) -> None:
         self.__array_interface__: dict[str, Any] = {
             "version": 3, "typestr": "|u1", "shape": (length,), "data": (address, not writable)}
-        weakref.finalize(self, _munmap, address, nbytes)
-
-
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int,
-                          ctypes.c_long]
-    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    return libc
-
-
-def _mmap(address: int | None, nbytes: int, prot: int, flags: int, fd: int = -1, offset: int = 0) -> int:
-    result: int | None = _libc().mmap(address, nbytes, prot, flags, fd, offset)
-    if result is None or result == MAP_FAILED:
-        number = ctypes.get_errno()
-        raise OSError(number, f"mmap of {nbytes} bytes: {os.strerror(number)}")
-    return result
-
-
-def _munmap(address: int, nbytes: int) -> None:
-    _libc().munmap(address, nbytes)
+        weakref.finalize(self, peer.munmap, address, nbytes).atexit = False
 
 
 def map_extents(fd: int, pieces: Sequence[Extent], length: int, *, writable: bool = False,
@@ -116,26 +135,30 @@ def map_extents(fd: int, pieces: Sequence[Extent], length: int, *, writable: boo
     Returns:
         uint8 array. Holes read as zeros; stores to a hole of a shared mapping stay local.
     Raises:
-        OSError: EOPNOTSUPP on this platform; EINVAL nothing to map; ENOMEM too many extents.
+        OSError: EOPNOTSUPP on this platform; EINVAL nothing to map, or a piece outside the array;
+            ENOMEM more pieces than vm.max_map_count allows.
     """
-    if why := unavailable():
-        raise OSError(errno.EOPNOTSUPP, why)
+    _need_mmu()
     if length < 1:
         raise OSError(errno.EINVAL, f"cannot map {length} bytes")
-    nbytes = page_count(length) << PAGE_SHIFT
+    npages = page_count(length)
+    if outside := next((p for p in pieces if p[0] < 0 or p[2] < 1 or p[0] + p[2] > npages), None):
+        raise OSError(errno.EINVAL, f"extent {outside}: not within {npages} pages")
+    nbytes = npages << PAGE_SHIFT
     prot = PROT_READ | (PROT_WRITE if writable else 0)
-    base = _mmap(None, nbytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
     try:
-        for pgoff, offset, npages in pieces:
-            at, size = base + (pgoff << PAGE_SHIFT), npages << PAGE_SHIFT
-            if offset is None:
-                _mmap(at, size, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE)
-            else:
-                _mmap(at, size, prot, (MAP_PRIVATE if private else MAP_SHARED) | MAP_FIXED, fd, offset)
-    except OSError:
-        _munmap(base, nbytes)
-        raise
+        base = peer.map_extents(fd, pieces, nbytes, prot, MAP_PRIVATE if private else MAP_SHARED)
+    except OSError as failure:
+        if failure.errno != errno.ENOMEM:
+            raise
+        raise OSError(errno.ENOMEM, f"{len(pieces)} extents, {nbytes} bytes: no memory, or more mappings "
+                                    f"than vm.max_map_count ({MAX_MAP_COUNT.read_text().strip()})") from None
     return np.asarray(_Window(base, nbytes, length, writable=writable))
+
+
+def _check_writable(filp: File) -> None:
+    if not filp.f_mode & FMODE_WRITE:
+        raise OSError(errno.EACCES, f"{filp}: not open for writing")
 
 
 def map_file(filp: File, *, writable: bool = False, private: bool = False) -> Bytes:
@@ -145,8 +168,8 @@ def map_file(filp: File, *, writable: bool = False, private: bool = False) -> By
         OSError: EACCES writable, but the file is not open for writing; those of extents() and
             map_extents().
     """
-    if writable and not private and not filp.f_mode & FMODE_WRITE:
-        raise OSError(errno.EACCES, f"{filp}: not open for writing")
+    if writable and not private:
+        _check_writable(filp)
     storage = filp.f_mapping.kernel.memory.storage
     return map_extents(storage.fd, extents(filp), filp.f_inode.i_size, writable=writable, private=private)
 
@@ -154,43 +177,100 @@ def map_file(filp: File, *, writable: bool = False, private: bool = False) -> By
 class Peer:
     """Another process of this computer that maps the same file from the same storage.
 
-    It is a fresh interpreter, started with nothing but the descriptor of the storage and the list of
-    extents; it answers questions over a pipe.
+    It is a fresh interpreter that runs `peer.py`, with nothing but the descriptor of the storage and
+    the list of extents. Several start side by side; the first question waits for its process.
+
+    Attributes:
+        pid: the process. length: bytes of the file.
     """
 
-    def __init__(self, filp: File) -> None:
+    def __init__(self, filp: File, prot: int = PROT_READ, *, private: bool = False,
+                 copied: bool = False) -> None:
+        """Start the process.
+
+        Args:
+            prot: PROT_READ, and PROT_WRITE or PROT_EXEC with it.
+            private: stores stay with that process. copied: it reads the file into memory of its own,
+                as a guest with a page cache does, and maps nothing.
+        Raises:
+            OSError: EOPNOTSUPP on this platform; EACCES PROT_WRITE, but the file is not open for
+                writing; EINVAL an empty file; those of extents().
+        """
+        _need_mmu()
+        if prot & PROT_WRITE and not private:
+            _check_writable(filp)
+        self.length = filp.f_inode.i_size
+        if not self.length:
+            raise OSError(errno.EINVAL, f"{filp}: cannot map 0 bytes")
         fd = filp.f_mapping.kernel.memory.storage.fd
-        task = {"fd": fd, "extents": extents(filp), "length": filp.f_inode.i_size}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from xiplab.host.native import serve; serve()", json.dumps(task)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=[fd],
-            env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path))))
+        task = {"fd": fd, "extents": extents(filp), "length": self.length, "prot": prot, "private": private,
+                "copied": copied}
+        self._process = subprocess.Popen([sys.executable, "-I", "-S", peer.__file__, json.dumps(task)],
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                         pass_fds=[fd])
         self.pid = self._process.pid
 
     def read(self, offset: int, nbytes: int) -> bytes:
-        """What the other process sees at `offset` of its mapping, now."""
-        return bytes.fromhex(self._ask({"read": [offset, nbytes]}))
+        """What the other process sees at `offset` of its mapping, now. Raises: OSError EFAULT outside."""
+        self._check(offset, nbytes)
+        return bytes.fromhex(self._ask("read", offset, nbytes))
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Let the other process store `data`. Without PROT_WRITE that ends it by SIGSEGV (EPIPE)."""
+        self._check(offset, len(data))
+        self._ask("write", offset, data.hex())
+
+    def touch(self) -> None:
+        """Let the other process load a byte of every page, so that its page table has them all."""
+        self._ask("touch")
 
     def memory(self) -> dict[str, int]:
-        """Rss and Pss of its mapping in KiB, from its own smaps: Pss counts a shared page in part."""
-        answer: dict[str, int] = json.loads(self._ask({"smaps": True}))
+        """KiB of its mapping, from its own smaps: Rss, Pss, Shared, Private (see peer.smaps)."""
+        answer: dict[str, int] = self._ask("memory")
         return answer
 
-    def _ask(self, question: dict[str, Any]) -> str:
+    def call(self, offset: int) -> int:
+        """Let the other process EXECUTE the bytes at `offset` as machine code of this computer.
+
+        It needs PROT_EXEC. The code runs with the rights of this Python, as any program that you start;
+        `code.returning` makes harmless code. A wrong byte ends that process alone.
+        Raises:
+            OSError: EFAULT outside the file; EPIPE the process ended; ETIMEDOUT it did not return, and
+                was ended.
+        """
+        self._check(offset, 1)
+        answer: int = self._ask("call", offset)
+        return answer
+
+    def _check(self, offset: int, nbytes: int) -> None:
+        if not 0 <= offset <= offset + nbytes <= self.length:
+            raise OSError(errno.EFAULT, f"{nbytes} bytes at {offset}: outside the file ({self.length} bytes)")
+
+    def _ask(self, *question: object) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps(question) + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            raise OSError(errno.EPIPE, f"process {self.pid} has ended") from None
+        except (BrokenPipeError, ValueError):
+            raise self._ended() from None
+        if not select.select([self._process.stdout], [], [], ANSWER_SECONDS)[0]:
+            self._process.kill()
+            raise OSError(errno.ETIMEDOUT, f"process {self.pid}: no answer in {ANSWER_SECONDS} s; ended")
         answer = self._process.stdout.readline()
         if not answer:
-            raise OSError(errno.EPIPE, f"process {self.pid} has ended")
-        return answer.strip()
+            raise self._ended()
+        return json.loads(answer)
+
+    def _ended(self) -> OSError:
+        status = self._process.wait(timeout=ANSWER_SECONDS)
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        return OSError(errno.EPIPE, f"process {self.pid} has ended {how}")
 
     def close(self) -> None:
-        self._process.communicate(timeout=10)
+        """End the process; closing again does nothing."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.communicate(timeout=ANSWER_SECONDS)
 
     def __enter__(self) -> Peer:
         return self
@@ -198,30 +278,3 @@ class Peer:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  traceback: TracebackType | None) -> None:
         self.close()
-
-
-def serve() -> None:
-    """The other process: map what the command line says and answer until the pipe closes."""
-    task = json.loads(sys.argv[1])
-    array = map_extents(task["fd"], task["extents"], task["length"])
-    for line in sys.stdin:
-        question = json.loads(line)
-        if "read" in question:
-            offset, nbytes = question["read"]
-            print(array[offset:offset + nbytes].tobytes().hex(), flush=True)
-        else:
-            print(json.dumps(smaps("xiplab-storage")), flush=True)
-
-
-def smaps(name: str) -> dict[str, int]:
-    """Rss and Pss in KiB of this process's mappings whose path holds `name`."""
-    totals = {"Rss": 0, "Pss": 0}
-    inside = False
-    with open("/proc/self/smaps", encoding="ascii", errors="replace") as lines:
-        for line in lines:
-            key, _, rest = line.partition(":")
-            if "-" in line.split(" ", 1)[0]:
-                inside = name in line
-            elif inside and key in totals:
-                totals[key] += int(rest.split()[0])
-    return totals

@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import sys
 import tempfile
 import weakref
 from bisect import bisect_right, insort
@@ -28,6 +29,9 @@ import numpy as np
 from xiplab.errors import ADDRESSING, PROTECTION, KernelBug, ProgramInterruption, bug_on
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Paddr, Pfn
+
+if sys.platform != "win32":
+    import fcntl
 
 REFERENCE = 0x04
 """In a storage key: the frame was used since the bit was cleared."""
@@ -46,13 +50,18 @@ class Lease(int):
 
 
 def _shareable_file(size: int) -> int:
-    """A descriptor of `size` bytes that other processes can map: a memfd where there is one."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("xiplab-storage", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    else:
+    """A descriptor of `size` bytes that other processes can map: a memfd where there is one.
+
+    A memfd keeps its size for good, so no page of a mapping can lose its memory.
+    """
+    if not hasattr(os, "memfd_create"):
         fd, path = tempfile.mkstemp(prefix="xiplab-storage-")
         os.unlink(path)
+        os.ftruncate(fd, size)
+        return fd
+    fd = os.memfd_create("xiplab-storage", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return fd
 
 
