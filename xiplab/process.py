@@ -144,9 +144,20 @@ class Process:
         return data
 
     def pread(self, fd: int, count: int, offset: int) -> bytes:
-        """pread(2): up to `count` bytes from `offset` on."""
+        """pread(2): up to `count` bytes from `offset` on.
+
+        Begins with what _file() and _read_at() would do: two more calls cost as much as copying a page.
+        """
         if offset < 0:
             raise OSError(errno.EINVAL, f"position {offset}")
+        self.kernel.current = task = self.task
+        files = task.files
+        if 0 <= fd < len(files) and (filp := files[fd]) is not None:
+            read_bytes = filp.f_op.read_bytes
+            if read_bytes is not None and filp.f_mode & FMODE_READ:
+                data = read_bytes(filp, count, offset)
+                if data is not None:
+                    return data
         return self._read_at(self._file(fd), count, offset)
 
     def _read_at(self, filp: File, count: int, pos: int) -> bytes:
@@ -189,9 +200,17 @@ class Process:
         return moved
 
     def pwrite(self, fd: int, data: Buffer, offset: int) -> int:
-        """pwrite(2)."""
+        """pwrite(2). Begins as pread() does."""
         if offset < 0:
             raise OSError(errno.EINVAL, f"position {offset}")
+        self.kernel.current = task = self.task
+        files = task.files
+        if 0 <= fd < len(files) and (filp := files[fd]) is not None and type(data) is bytes:
+            write_bytes = filp.f_op.write_bytes
+            if write_bytes is not None and filp.f_mode & FMODE_WRITE:
+                moved = write_bytes(filp, data, offset)
+                if moved is not None:
+                    return moved
         return self._write_at(self._file(fd), data, offset)
 
     def _write_at(self, filp: File, data: Buffer, pos: int) -> int:

@@ -95,6 +95,37 @@ def test_quick_way_and_kernels_way_agree(seed: int, tmp_path: Path) -> None:
     assert_clean(image, tmp_path)
 
 
+@pytest.mark.parametrize("options", ["xip", "xip,noatime", "xip,strictatime", "xip,nodiratime"])
+def test_times_are_those_of_the_kernels_way(options: str) -> None:
+    """Whatever the times of the file and the clock are, a small read and a small write leave the same."""
+    rng = random.Random(options)
+    second, day = 10**9, 86_400 * 10**9
+    mounted = on_segment(bytes(mke2fs(2 * MiB)))
+    mounted.mount(options)
+    guest = mounted.guest
+    fd = guest.open("/mnt/f", O_CREAT | O_RDWR)
+    guest.pwrite(fd, b"x", 0)
+    filp = guest.task.files[fd]
+    assert filp is not None
+    inode = filp.f_inode
+
+    def times_after(action: Callable[[], object], before: tuple[int, int, int]) -> tuple[int, int, int, bool]:
+        inode.i_atime, inode.i_mtime, inode.i_ctime = before
+        inode.i_dirty = False
+        action()
+        return inode.i_atime, inode.i_mtime, inode.i_ctime, inode.i_dirty
+
+    for action in (lambda: guest.pread(fd, 1, 0), lambda: guest.pwrite(fd, b"y", 0)):
+        for _ in range(200):
+            now = 10**18 + rng.randrange(3 * second)
+            guest.kernel.clock = lambda now=now: now
+            ages = rng.choices((-second, 0, second, 2 * second, day - second, day, 2 * day), k=3)
+            before = [(now - age) // second * second for age in ages]
+            quick = times_after(action, (before[0], before[1], before[2]))
+            with kernels_way():
+                assert quick == times_after(action, (before[0], before[1], before[2]))
+
+
 def test_places_are_kept_while_blocks_are_added_and_forgotten_when_they_go() -> None:
     quick, _ = mounted_pair()
     fd = quick.guest.open("/mnt/f", O_CREAT | O_RDWR)

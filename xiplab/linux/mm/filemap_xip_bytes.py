@@ -19,11 +19,11 @@ import mmap
 from dataclasses import dataclass, field
 
 from xiplab.errors import NoData
-from xiplab.linux.fs.inode import file_remove_suid, file_update_time, touch_atime
+from xiplab.linux.fs.inode import DAY, file_accessed, file_remove_suid, file_update_time
 from xiplab.linux.include.fs import (
+    MS_RELATIME,
     O_APPEND,
     O_LARGEFILE,
-    O_NOATIME,
     S_ISGID,
     S_ISUID,
     AddressSpace,
@@ -38,6 +38,7 @@ from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pgoff, page_count
 HOLE = -1
 ZERO_PAGE = bytes(PAGE_SIZE)
 PAGE_SIZE_MASK = PAGE_SIZE - 1
+SET_ID_BITS = S_ISUID | S_ISGID
 GROUP_SHIFT = 10
 """Pages are asked for in groups of 1,024: what one indirect block holds."""
 
@@ -155,45 +156,55 @@ def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int, coun
 def xip_read_bytes(filp: File, count: int, pos: int) -> bytes | None:
     """What a read gives, as fresh bytes; None if it must be made by `read`. The file is open for reading.
 
+    Two cases in which file_accessed() would change nothing are seen here: the access time is that of this
+    tick of the file system's clock; or relatime does not want it.
     Raises:
         OSError: what get_xip_mem answers.
     """
-    mapping = filp.f_mapping
+    inode = filp.f_inode
     offset = pos & PAGE_SIZE_MASK
-    if count <= 0 or offset + count > PAGE_SIZE or pos + count > filp.f_inode.i_size or tp_copy.probes:
+    if count <= 0 or offset + count > PAGE_SIZE or pos + count > inode.i_size or pos < 0 or tp_copy.probes:
         return None
+    mapping = filp.f_mapping
     places: XipPlaces | None = mapping.xip_cache
     if places is None or places.a_ops is not mapping.a_ops:
         places = new_places(mapping)
-    if places is None or pos < 0:
-        return None
-    if not filp.f_flags & O_NOATIME:
-        touch_atime(filp.f_inode)
-    at = places.at.get(pos >> PAGE_SHIFT)
-    if at is None:
+        if places is None:
+            return None
+    sb = inode.i_sb
+    atime = inode.i_atime
+    age = sb.s_kernel.clock() - atime
+    if not 0 <= age < sb.s_time_gran \
+            and not (inode.i_mtime < atime > inode.i_ctime and age < DAY and sb.s_flags & MS_RELATIME):
+        file_accessed(filp)
+    try:
+        at = places.at[pos >> PAGE_SHIFT] + offset
+    except KeyError:
         at = _find(mapping, places, pos >> PAGE_SHIFT)
         if at == HOLE:
             return bytes(count)
-    at += offset
+        at += offset
     return places.map[at:at + count]
 
 
 def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | None:
     """What a write does; None if it must be made by `write`. The file is open for writing.
 
+    file_update_time() is asked once for each tick of the file system's clock.
     Raises:
         OSError: ENOSPC, EIO and whatever else get_xip_mem answers.
     """
     inode = filp.f_inode
     sb = inode.i_sb
+    kernel = sb.s_kernel
     flags = filp.f_flags
     if flags & O_APPEND and 0 <= pos <= sb.s_maxbytes:
         pos = inode.i_size
     count = len(data)
     offset = pos & PAGE_SIZE_MASK
     end = pos + count
-    if not count or offset + count > PAGE_SIZE or pos < 0 or end > sb.s_maxbytes or tp_copy.probes \
-            or not flags & O_LARGEFILE or sb.s_kernel.current.rlimit_fsize != RLIM_INFINITY:
+    if not (0 < count <= PAGE_SIZE - offset and 0 <= pos <= sb.s_maxbytes - count and flags & O_LARGEFILE) \
+            or tp_copy.probes or kernel.current.rlimit_fsize != RLIM_INFINITY:
         return None
     mapping = filp.f_mapping
     places: XipPlaces | None = mapping.xip_cache
@@ -201,16 +212,18 @@ def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | Non
         places = new_places(mapping)
     if places is None or not places.writable:
         return None
-    if inode.i_mode & (S_ISUID | S_ISGID):
+    if inode.i_mode & SET_ID_BITS:
         file_remove_suid(filp)
-    file_update_time(filp)
-    at = places.at.get(pos >> PAGE_SHIFT)
-    if at is None:
-        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT, count)
+    mtime = inode.i_mtime
+    if not (0 <= kernel.clock() - mtime < sb.s_time_gran and inode.i_ctime == mtime):
+        file_update_time(filp)
+    try:
+        at = places.at[pos >> PAGE_SHIFT] + offset
+    except KeyError:
+        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT, count) + offset
         if not places.writable:
             return None
-    at += offset
-    places.memory[at:at + count] = data
+    places.map[at:at + count] = data
     if end > inode.i_size:
         inode.i_size = end
         inode.i_dirty = True
