@@ -1,7 +1,7 @@
-"""The widget's JavaScript in an empty page, with a stub model in place of Jupyter's.
+"""A widget's JavaScript in an empty page, with a stub model in place of Jupyter's.
 
 The stub has get, set, on, off and send, as other hosts of anywidget do, and nothing else. `send` goes
-to the real Python side (StorageView._call) through one exposed function, so a click takes the whole
+to the real Python side (the view's _call) through one exposed function, so a click takes the whole
 way but for Jupyter's wire.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
-import xiplab.widgets
+import anywidget
+
 from xiplab.course.start import Experiment
 from xiplab.widgets.storage import StorageView
 
@@ -20,6 +20,35 @@ LIGHT = {"--jp-ui-font-color1": "rgba(0, 0, 0, 0.87)", "--jp-layout-color1": "#f
          "--jp-layout-color2": "#eee", "--jp-border-color0": "#bdbdbd", "--jp-brand-color1": "#1976d2"}
 DARK = {"--jp-ui-font-color1": "#fff", "--jp-layout-color1": "#111", "--jp-layout-color2": "#424242",
         "--jp-border-color0": "#757575", "--jp-brand-color1": "#64b5f6"}
+
+FOCUSABLE = "a[href], button, input, summary, select, textarea, [tabindex]"
+CONTRASTS = """() => {
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = color;
+    context.fillRect(0, 0, 1, 1);
+    return [...context.getImageData(0, 0, 1, 1).data];
+  };
+  const over = ([r, g, b, a], under) => [r, g, b].map((c, i) => (c * a + under[i] * (255 - a)) / 255);
+  const ground = (node) => {
+    const chain = [];
+    for (let n = node; n; n = n.parentElement) chain.unshift(rgba(getComputedStyle(n).backgroundColor));
+    return chain.reduce((under, color) => over(color, under), [255, 255, 255]);
+  };
+  const luminance = (color) => color.map((c) => c / 255)
+    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const texts = [...document.querySelectorAll(".xip *")].filter((node) => node.checkVisibility()
+    && [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
+  return texts.filter((node) => !node.closest("[aria-hidden]")).map((node) => {
+    const back = ground(node);
+    const text = over(rgba(getComputedStyle(node).color), back);
+    const [dark, light] = [luminance(back), luminance(text)].sort((a, b) => a - b);
+    return [(light + 0.05) / (dark + 0.05), node.outerHTML.slice(0, 80)];
+  }).sort((a, b) => a[0] - b[0]);
+}"""
 
 PAGE = """async ([javascript, css, style, picture]) => {
   const revive = (key, value) => value && value.binary !== undefined
@@ -63,26 +92,24 @@ def plain(picture: dict[str, Any]) -> str:
     return json.dumps(picture, default=lambda data: {"binary": base64.b64encode(data).decode()})
 
 
-class Stage:
-    """A page that shows one view of an experiment.
+class ViewOnPage:
+    """A page that shows one view.
 
     Attributes:
-        page: Playwright's. experiment, view: the Python side. answering: whether Python answers.
+        page: Playwright's. view: the Python side. answering: whether Python answers.
     """
 
-    def __init__(self, page: Any, theme: dict[str, str] | None = None) -> None:
+    def __init__(self, page: Any, view: anywidget.AnyWidget, theme: dict[str, str] | None = None) -> None:
         self.page = page
-        self.experiment = Experiment()
-        self.view = StorageView(self.experiment)
+        self.view = view
         self.answering = True
-        folder = Path(xiplab.widgets.__file__).parent
         theme = LIGHT if theme is None else theme
         style = "; ".join(f"{name}: {value}" for name, value in theme.items())
         page.expose_function("python", self._answer)
         page.set_content("<!doctype html><title>stub</title><body></body>")
-        page.evaluate(PAGE, [(folder / "storage.js").read_text(), (folder / "storage.css").read_text(),
+        page.evaluate(PAGE, [str(view._esm), str(view._css),
                              f"{style}; margin: 8px; background: {theme['--jp-layout-color1']}",
-                             plain(self.view.picture)])
+                             plain(view.picture)])
 
     def _answer(self, message: str) -> str:
         if not self.answering:
@@ -94,14 +121,6 @@ class Stage:
         """Bring a change that a cell made to the page."""
         self.page.evaluate("text => window.model.show(text)", plain(self.view.picture))
 
-    def byte(self, place: str, offset: int) -> Any:
-        return self.page.locator(f".xip-pane[data-name={place}] td[data-offset='{offset}']")
-
-    def shown(self, offset: int) -> dict[str, int]:
-        """The byte as each place shows it."""
-        return {view.name: int(self.byte(view.name, offset).get_attribute("data-value"))
-                for view in self.experiment.views()}
-
     def wait(self, sequence: int | None = None) -> None:
         """Until the page has drawn the state with this number, or the experiment's present one."""
         number = self.view.picture["seq"] if sequence is None else sequence
@@ -110,3 +129,19 @@ class Stage:
     @property
     def status(self) -> str:
         return str(self.page.locator(".xip [role=status]").inner_text())
+
+
+class Stage(ViewOnPage):
+    """A page that shows the widget of notebook 00."""
+
+    def __init__(self, page: Any, theme: dict[str, str] | None = None) -> None:
+        self.experiment = Experiment()
+        super().__init__(page, StorageView(self.experiment), theme)
+
+    def byte(self, place: str, offset: int) -> Any:
+        return self.page.locator(f".xip-pane[data-name={place}] td[data-offset='{offset}']")
+
+    def shown(self, offset: int) -> dict[str, int]:
+        """The byte as each place shows it."""
+        return {view.name: int(self.byte(view.name, offset).get_attribute("data-value"))
+                for view in self.experiment.views()}

@@ -7,38 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import DARK, LIGHT, Stage
+from stage import CONTRASTS, DARK, FOCUSABLE, LIGHT, Stage
 
 import xiplab.widgets
-
-FOCUSABLE = "a[href], button, input, summary, select, textarea, [tabindex]"
-CONTRASTS = """() => {
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  const rgba = (color) => {
-    context.clearRect(0, 0, 1, 1);
-    context.fillStyle = color;
-    context.fillRect(0, 0, 1, 1);
-    return [...context.getImageData(0, 0, 1, 1).data];
-  };
-  const over = ([r, g, b, a], under) => [r, g, b].map((c, i) => (c * a + under[i] * (255 - a)) / 255);
-  const ground = (node) => {
-    const chain = [];
-    for (let n = node; n; n = n.parentElement) chain.unshift(rgba(getComputedStyle(n).backgroundColor));
-    return chain.reduce((under, color) => over(color, under), [255, 255, 255]);
-  };
-  const luminance = (color) => color.map((c) => c / 255)
-    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const texts = [...document.querySelectorAll(".xip *")].filter((node) => node.checkVisibility()
-    && [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
-  return texts.filter((node) => !node.closest("[aria-hidden]")).map((node) => {
-    const back = ground(node);
-    const text = over(rgba(getComputedStyle(node).color), back);
-    const [dark, light] = [luminance(back), luminance(text)].sort((a, b) => a - b);
-    return [(light + 0.05) / (dark + 0.05), node.outerHTML.slice(0, 80)];
-  }).sort((a, b) => a[0] - b[0]);
-}"""
 
 
 @pytest.fixture

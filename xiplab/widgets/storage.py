@@ -81,7 +81,7 @@ class StorageView(anywidget.AnyWidget):
     """A view of an experiment; `picture` is all that it shows."""
 
     _esm = SOURCE
-    _css = Path(__file__).with_name("storage.css")
+    _css = "\n".join(Path(__file__).with_name(name).read_text() for name in ("family.css", "storage.css"))
     picture = traitlets.Dict().tag(sync=True)
 
     def __init__(self, experiment: Experiment) -> None:
