@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,44 +14,46 @@ import pytest
 from mounts import PLACES, assert_clean, guest_tree, host_tree, needs_e2fsprogs
 
 from xiplab import O_CREAT, O_RDWR
+from xiplab.tools import debugfs
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.units import MiB
 
-
-def _loop_mount_works(folder: Path) -> bool:
-    path = folder / "try.img"
-    path.write_bytes(bytes(mke2fs(1 * MiB)))
-    (folder / "try").mkdir()
-    done = subprocess.run(["mount", "-o", "loop", path, folder / "try"], check=False, capture_output=True)
-    if done.returncode:
-        return False
-    subprocess.run(["umount", folder / "try"], check=True)
-    return True
-
-
-@pytest.fixture(scope="module")
-def loop(tmp_path_factory: pytest.TempPathFactory) -> None:
-    if os.geteuid() or not _loop_mount_works(tmp_path_factory.mktemp("loop")):
-        pytest.skip("no loop mounts here (needs root and a kernel with ext2 or ext4)")
+HOLD = 'mount -o loop "$1" "$2" && echo mounted && read -r end; umount "$2"'
 
 
 @contextmanager
 def kernel_mount(image: bytes, folder: Path) -> Iterator[Path]:
     """The image mounted by the running kernel; afterwards the file loop.img has what it wrote.
 
-    Others may use the loop devices at the same time, so the mount is tried again.
+    The mount is made by a process with a mount namespace of its own, and seen through it. In a namespace
+    that others have too, any of them may take a copy of the mount along into a new namespace: the file
+    system then outlives its umount here, and its last blocks are written later.
+    Raises:
+        OSError: EPERM this cannot be done here; with what mount said.
     """
     path, root = folder / "loop.img", folder / "root"
     path.write_bytes(image)
     root.mkdir(exist_ok=True)
-    for _ in range(5):
-        if not subprocess.run(["mount", "-o", "loop", path, root], check=False).returncode:
-            break
-        time.sleep(0.2)
+    with subprocess.Popen(["unshare", "--mount", "sh", "-c", HOLD, "sh", path, root], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        assert holder.stderr
+        if holder.stdout.readline() != "mounted\n":
+            raise OSError(errno.EPERM, holder.stderr.read())
+        yield Path(f"/proc/{holder.pid}/root") / root.relative_to("/")
+        holder.stdin.close()
+
+        assert holder.wait(60) == 0, holder.stderr.read()
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> None:
     try:
-        yield root
-    finally:
-        subprocess.run(["umount", root], check=True)
+        with kernel_mount(bytes(mke2fs(1 * MiB)), tmp_path_factory.mktemp("loop")):
+            pass
+    except OSError as failure:
+        pytest.skip(f"no loop mounts here (needs root, unshare, and a kernel with ext2 or ext4): {failure}")
 
 
 def grow_tree(api: object, root: str, seed: int) -> None:
@@ -107,6 +109,22 @@ def test_we_read_and_change_what_the_kernel_wrote(place: str, tmp_path: Path) ->
     mounted.guest.rmdir("/mnt/d1")
     mounted.guest.umount("/mnt")
     assert_clean(mounted.image(), tmp_path)
+
+
+@needs_e2fsprogs
+@pytest.mark.usefixtures("loop")
+def test_mount_ends_with_its_process_whoever_makes_namespaces(tmp_path: Path) -> None:
+    """What was written is on the image, although another process has copied all mounts it could see."""
+    with kernel_mount(bytes(mke2fs(1 * MiB)), tmp_path) as root:
+        (root / "file").write_bytes(b"x" * 5000)
+        copy = subprocess.Popen(["unshare", "--mount", "sh", "-c", "echo copied; read -r end"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert copy.stdout
+        copy.stdout.readline()
+    with copy:
+        image = (tmp_path / "loop.img").read_bytes()
+
+        assert debugfs.cat(image, "/file") == b"x" * 5000
 
 
 @needs_e2fsprogs
