@@ -177,9 +177,10 @@ def execute(notebook: Any, folder: Path) -> Any:
 def _stable_widgets(notebook: Any) -> Any:
     """Number the widgets in the order of their state, so that the next run gives the same file."""
     state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    if len(json.dumps(state)) > MAX_WIDGET_STATE:
-        raise SourceError(f"widget state of {len(json.dumps(state)) // KiB} KiB; "
-                          f"at most {MAX_WIDGET_STATE // KiB} KiB are stored")
+    largest = max((len(json.dumps(model)) for model in state.values()), default=0)
+    if largest > MAX_WIDGET_STATE:
+        raise SourceError(f"widget state of {largest // KiB} KiB; at most {MAX_WIDGET_STATE // KiB} KiB are "
+                          "stored for each")
     text = json.dumps(notebook)
     for number, model_id in enumerate(state):
         text = text.replace(model_id, f"{number:032x}")
