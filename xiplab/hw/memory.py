@@ -194,8 +194,10 @@ class AbsoluteStorage:
         if isinstance(paddr, Lease):
             paddr.check()
         index = bisect_right(self._starts, paddr) - 1
-        if index >= 0 and paddr + nbytes - 1 <= self.ranges[index].end:
-            return self.ranges[index]
+        if index >= 0:
+            r = self.ranges[index]
+            if paddr + nbytes <= r.start + (r.npages << PAGE_SHIFT):
+                return r
         raise ProgramInterruption(ADDRESSING, paddr, access)
 
     def host_offset(self, paddr: int, nbytes: int = 1) -> int:

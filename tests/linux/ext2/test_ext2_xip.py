@@ -9,13 +9,15 @@ from itertools import pairwise
 import pytest
 from mounts import Mounted, on_disk, on_ramdisk, on_segment
 
-from xiplab import O_CREAT, O_RDWR
+from xiplab import O_CREAT, O_RDWR, Recording
 from xiplab.errors import NoData
+from xiplab.linux.fs.ext2 import indirect
 from xiplab.linux.fs.ext2.xip import ext2_get_xip_mem, ext2_get_xip_runs
+from xiplab.linux.include.blkdev import BlockDevice
 from xiplab.linux.include.fs import AddressSpace
 from xiplab.tools.filsys import Filsys
 from xiplab.tools.mke2fs import mke2fs
-from xiplab.units import PAGE_SIZE, MiB, Pgoff
+from xiplab.units import PAGE_SIZE, MiB, Pfn, Pgoff, Sector
 
 FIRST_FILE = 12
 
@@ -57,9 +59,12 @@ def scattered(where: object, seed: int) -> Mounted:
 
 
 @pytest.mark.parametrize("where", [on_segment, on_ramdisk])
-@pytest.mark.parametrize("seed", range(3))
-def test_get_xip_runs_agrees_with_get_xip_mem(where: object, seed: int) -> None:
-    """On fragmented files with holes, at every level of the block map, on contiguous and other devices."""
+@pytest.mark.parametrize(("seed", "leaves"), [(0, 1), (1, 2), (2, 256)])
+def test_get_xip_runs_agrees_with_get_xip_mem(where: object, seed: int, leaves: int,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """On fragmented files with holes, at every level of the block map, on contiguous and other devices,
+    however many indirect blocks are looked at together."""
+    monkeypatch.setattr(indirect, "LEAVES", leaves)
     mapping = scattered(where, seed).mapping("/mnt/f")
 
     for first, npages in ((0, 1200), (5, 1), (11, 2), (1030, 20), (2990, 50), (1_049_590, 60)):
@@ -75,6 +80,37 @@ def test_get_xip_runs_asks_page_by_page_where_the_device_knows_no_runs() -> None
 
     assert mounted.guest.kernel.disks["dcssblk0"].fops.direct_access_run is None
     assert expand(mapping, 0, 1200) == in_runs
+
+
+def test_get_xip_runs_asks_a_driver_whose_function_was_replaced() -> None:
+    """What the old function answered counts no more, and what the new one answers is not taken for all."""
+    mounted = scattered(on_segment, 7)
+    mapping = mounted.mapping("/mnt/f")
+    in_runs = expand(mapping, 0, 1200)
+    asked: list[int] = []
+
+    def one_at_a_time(bdev: BlockDevice, sector: Sector, npages: int) -> tuple[int, Pfn, int]:
+        asked.append(sector)
+        assert before.direct_access_run is not None
+        return before.direct_access_run(bdev, sector, 1)
+
+    before = mounted.guest.plug("dcssblk0", direct_access_run=one_at_a_time)
+
+    assert expand(mapping, 0, 1200) == in_runs
+    assert len(asked) == sum(frame is not None for frame in in_runs)
+
+
+def test_get_xip_runs_asks_for_what_it_needs_while_somebody_records() -> None:
+    """A recording shows each question that the file leads to."""
+    mounted = scattered(on_segment, 7)
+    mapping = mounted.mapping("/mnt/f")
+    in_runs = expand(mapping, 0, 100)
+    with Recording() as recording:
+        assert expand(mapping, 0, 100) == in_runs
+
+    blocks = [run for run in ext2_get_xip_runs(mapping, Pgoff(0), 100, False) if run[1] is not None]
+    asked = [event for event in recording.events if "direct_access_run" in event.name]
+    assert len(asked) >= len(blocks) > 1
 
 
 def test_get_xip_runs_gives_the_pages_before_an_error_and_then_the_error() -> None:

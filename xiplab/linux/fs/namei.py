@@ -123,11 +123,9 @@ def encode_path(name: PathName) -> bytes:
 
 
 def components(name: bytes) -> list[bytes]:
-    """The parts of a path, the last one first. A slash at the end is a part without a name: what stands
-    before it must be a directory."""
-    parts = [part for part in name.split(b"/") if part]
-    if name.endswith(b"/"):
-        parts.append(b"")
+    """The parts of a path, the last one first. One without a name, before or after a slash, says that what
+    stands before it must be a directory."""
+    parts = name.split(b"/")
     parts.reverse()
     return parts
 
@@ -187,36 +185,36 @@ def path_lookup(task: Task, name: PathName, *, follow: bool = True) -> Path:
         OSError: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG.
     """
     encoded = encode_path(name)
-    start = start_of(task, encoded)
-    if encoded[-1] != SLASH and (found := _rcu_walk(start, encoded.split(b"/"))) is not None:
-        return found
-    path = _walk(task, start, components(encoded), follow=follow)
-    if path[1].d_inode is None:
-        raise OSError(errno.ENOENT, f"{os.fsdecode(encoded)}: no such file or directory")
+    path = start_of(task, encoded)
+    todo = components(encoded)
+    if todo[0]:
+        path = _rcu_walk(path, todo)
+    if todo:
+        path = _walk(task, path, todo, follow=follow)
+        if path[1].d_inode is None:
+            raise OSError(errno.ENOENT, f"{os.fsdecode(encoded)}: no such file or directory")
     return path
 
 
-def _rcu_walk(path: Path, parts: list[bytes]) -> Path | None:
-    """The quick walk: every component is in the dentry cache, every directory on the way can be searched
-    by everybody, and nothing is a symbolic link. None if that is not so: then `_walk` goes, and judges.
+def _rcu_walk(path: Path, todo: list[bytes]) -> Path:
+    """The quick walk: as far as components are in the dentry cache, directories can be searched by
+    everybody, and nothing is a symbolic link. `todo` keeps the rest, from where `_walk` goes on and judges.
 
-    Kernel: path_walk in RCU mode
+    Kernel: path_walk in RCU mode, left by unlazy_walk()
     """
     mnt, dentry = path
-    for part in parts:
-        if not part:
-            continue
-        inode = dentry.d_inode
-        if inode is None or inode.i_mode & SEARCHABLE_BITS != SEARCHABLE_DIRECTORY:
-            return None
-        child = dentry.d_subdirs.get(part)
-        if child is None:
-            return None
-        dentry = child
-        if dentry.d_mounted is not None:
-            mnt, dentry = follow_mount(mnt, dentry)
-    inode = dentry.d_inode
-    return None if inode is None or inode.i_mode & S_IFMT == S_IFLNK else (mnt, dentry)
+    while todo:
+        if part := todo[-1]:
+            inode = dentry.d_inode
+            child = dentry.d_subdirs.get(part)
+            if (child is None or inode is None or inode.i_mode & SEARCHABLE_BITS != SEARCHABLE_DIRECTORY
+                    or child.d_inode is None or child.d_inode.i_mode & S_IFMT == S_IFLNK):
+                break
+            dentry = child
+            if dentry.d_mounted is not None:
+                mnt, dentry = follow_mount(mnt, dentry)
+        todo.pop()
+    return mnt, dentry
 
 
 def _walk(task: Task, path: Path, todo: list[bytes], *, follow: bool) -> Path:
@@ -226,7 +224,7 @@ def _walk(task: Task, path: Path, todo: list[bytes], *, follow: bool) -> Path:
         part = todo.pop()
         mnt, dentry = path
         may_lookup(task, dentry, part)
-        if part in (b"", b"."):
+        if not part or part == b".":
             continue
         if part == b"..":
             path = follow_dotdot(task, path)
@@ -249,6 +247,8 @@ def may_lookup(task: Task, dentry: Dentry, part: bytes) -> None:
     inode = dentry.d_inode
     if inode is None:
         raise OSError(errno.ENOENT, f"{dentry}: no such file or directory")
+    if inode.i_mode & SEARCHABLE_BITS == SEARCHABLE_DIRECTORY:
+        return
     if not is_dir(inode):
         raise OSError(errno.ENOTDIR, f"{dentry}: not a directory")
     if part:
@@ -318,11 +318,14 @@ def lookup_parent(task: Task, name: PathName, base: Path | None = None) -> tuple
         OSError: as path_lookup.
     """
     encoded = encode_path(name)
-    start = start_of(task, encoded, base)
+    path = start_of(task, encoded, base)
     head, _, last = encoded.rstrip(b"/").rpartition(b"/")
     if not last:
-        return start, ROOT
-    path = _rcu_walk(start, head.split(b"/")) or _walk(task, start, components(head), follow=True)
+        return path, ROOT
+    todo = components(head)
+    path = _rcu_walk(path, todo)
+    if todo:
+        path = _walk(task, path, todo, follow=True)
     may_lookup(task, path[1], last)
     return path, last
 

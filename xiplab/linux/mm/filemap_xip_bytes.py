@@ -1,11 +1,12 @@
 """Small reads and writes in place, the quick way: what get_xip_mem answered once is kept.
 
     read inside one page     a look into a dictionary, and one slice of storage
+    read of a few pages      the same, if they lie in a row
     write inside one page    the same and one store; only a hole is still asked for
 
-These are `read_bytes` and `write_bytes` of the xip file operations. They serve requests inside one
-page of a file whose address space knows runs, while nobody records; all others go through `read` and
-`write` (filemap_xip.py), page by page as in Linux. Both ways give the same results, times and errors.
+These are `read_bytes` and `write_bytes` of the xip file operations. They serve such requests to a file
+whose address space knows runs, while nobody records; all others go through `read` and `write`
+(filemap_xip.py), page by page as in Linux. Both ways give the same results, times and errors.
 
     mapping.xip_cache   XipPlaces, made here. Who takes blocks away from the file, or puts others in
                         their place, sets it to None (ext2_truncate_blocks).
@@ -41,6 +42,7 @@ PAGE_SIZE_MASK = PAGE_SIZE - 1
 SET_ID_BITS = S_ISUID | S_ISGID
 GROUP_SHIFT = 10
 """Pages are asked for in groups of 1,024: what one indirect block holds."""
+FEW_PAGES = 16
 
 
 @dataclass(eq=False, slots=True)
@@ -84,7 +86,7 @@ def _offset_in_storage(places: XipPlaces, mapping: AddressSpace, kmem: int, nbyt
     """Where the bytes at an address of the guest lie in Storage."""
     if not places.start <= kmem <= kmem + nbytes <= places.end:
         r = mapping.kernel.memory.range_of(kmem, nbytes)
-        places.start, places.end = r.start, r.end + 1
+        places.start, places.end = r.start, r.start + (r.npages << PAGE_SHIFT)
         places.delta = (r.first << PAGE_SHIFT) - r.start
         places.writable = places.writable and r.writable
     return kmem + places.delta
@@ -96,19 +98,20 @@ def _ask_for_group(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> None
     if group in places.groups:
         return
     places.groups.add(group)
-    assert mapping.a_ops.get_xip_runs is not None
     assert mapping.host is not None
-    first = group << GROUP_SHIFT
-    npages = min(page_count(mapping.host.i_size) - first, 1 << GROUP_SHIFT)
+    start = group << GROUP_SHIFT
+    npages = min(page_count(mapping.host.i_size) - start, 1 << GROUP_SHIFT)
+    assert mapping.a_ops.get_xip_runs is not None
     try:
-        runs = mapping.a_ops.get_xip_runs(mapping, Pgoff(first), npages, False)
+        runs = mapping.a_ops.get_xip_runs(mapping, Pgoff(start), npages, False)
     except OSError:
         return
-    for page, pfn, n in runs:
+    for first, pfn, n in runs:
         if pfn is not None:
             offset = _offset_in_storage(places, mapping, pfn << PAGE_SHIFT, n << PAGE_SHIFT)
-            places.at.update(zip(range(page, page + n), range(offset, offset + (n << PAGE_SHIFT), PAGE_SIZE),
-                                 strict=True))
+            for page in range(first, first + n):
+                places.at[page] = offset
+                offset += PAGE_SIZE
 
 
 def _find(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> int:
@@ -153,6 +156,29 @@ def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int, coun
     return places.at[pgoff]
 
 
+def _read_few(filp: File, count: int, pos: int) -> bytes | None:
+    """As xip_read_bytes, for a few pages that lie in a row; the end of the file may cut the read short."""
+    mapping = filp.f_mapping
+    end = min(pos + count, filp.f_inode.i_size)
+    if not 0 <= pos < end <= pos + FEW_PAGES * PAGE_SIZE or tp_copy.probes:
+        return None
+    places: XipPlaces | None = mapping.xip_cache
+    if places is None or places.a_ops is not mapping.a_ops:
+        places = new_places(mapping)
+        if places is None:
+            return None
+    first = pos >> PAGE_SHIFT
+    at = _find(mapping, places, first)
+    if at == HOLE:
+        return None
+    for page in range(first + 1, page_count(end)):
+        if places.at.get(page) != at + (page - first << PAGE_SHIFT):
+            return None
+    file_accessed(filp)
+    at += pos & PAGE_SIZE_MASK
+    return places.map[at:at + end - pos]
+
+
 def xip_read_bytes(filp: File, count: int, pos: int) -> bytes | None:
     """What a read gives, as fresh bytes; None if it must be made by `read`. The file is open for reading.
 
@@ -164,7 +190,7 @@ def xip_read_bytes(filp: File, count: int, pos: int) -> bytes | None:
     inode = filp.f_inode
     offset = pos & PAGE_SIZE_MASK
     if count <= 0 or offset + count > PAGE_SIZE or pos + count > inode.i_size or pos < 0 or tp_copy.probes:
-        return None
+        return _read_few(filp, count, pos)
     mapping = filp.f_mapping
     places: XipPlaces | None = mapping.xip_cache
     if places is None or places.a_ops is not mapping.a_ops:

@@ -93,6 +93,21 @@ class Ext2Group:
 
 
 @dataclass(eq=False, slots=True)
+class Ext2XipRun:
+    """Blocks first..end-1 of the device lie in storage in a row, as the driver said.
+
+    Attributes:
+        asked: its direct_access_run. kaddr, pfn: address and frame of block 0, were it in the same row.
+    """
+
+    asked: Callable[..., tuple[int, int, int]]
+    first: int
+    end: int
+    kaddr: int
+    pfn: int
+
+
+@dataclass(eq=False, slots=True)
 class Ext2SbInfo:
     """What a mounted ext2 keeps.
 
@@ -102,7 +117,8 @@ class Ext2SbInfo:
         s_group_desc: the buffers with the group descriptors. s_groups: the groups.
         s_freeblocks_counter, s_freeinodes_counter, s_dirs_counter: sums over all groups.
         s_filetype: records of directories have a file type.
-        s_clear_xip_target: zeroes new blocks in place; None without xip. s_inode_tables: see super.py.
+        s_clear_xip_target: zeroes new blocks in place; None without xip. s_xip_run: see xip.py.
+        s_inode_tables: see super.py.
     """
 
     s_sb_block: int
@@ -132,6 +148,7 @@ class Ext2SbInfo:
     s_dirs_counter: int = 0
     s_next_generation: int = 0
     s_clear_xip_target: Callable[[Inode, int, int], None] | None = None
+    s_xip_run: Ext2XipRun | None = None
     s_inode_tables: dict[int, InodeTables] = field(default_factory=dict)
 
 
@@ -185,8 +202,6 @@ class Ext2Window:
         group, bitmap, bit: the group of that block, and its bit there.
         iblock, block: its number in the file and on the device. last: the last block that may follow.
         bh, slot, slots: its pointer is slot `slot` of `slots` in this buffer; None for the inode.
-        address, addressed: an xip mount's address of `block` 0, were it in the same run of frames, and the
-            first block behind the run that was asked for.
     """
 
     group: Ext2Group
@@ -198,8 +213,6 @@ class Ext2Window:
     bh: BufferHead | None
     slot: int
     slots: int
-    address: int = 0
-    addressed: int = 0
 
 
 @dataclass(eq=False, slots=True)

@@ -65,6 +65,13 @@ Indirect: TypeAlias = tuple[BufferHead | None, int, int]
 """A pointer on the way: (buffer that holds it, or None for the inode; its slot there; the block it names)."""
 
 
+Leaf: TypeAlias = tuple[int, NDArray[np.uint32] | None, int]
+"""Pointers of one indirect block, or a hole (None): (the first one's block of the file, they, how many)."""
+
+LEAVES = 256
+"""So many indirect blocks are looked at together: a gibibyte of a file."""
+
+
 def addr_per_block(sb: SuperBlock) -> int:
     """Pointers in an indirect block. Kernel: EXT2_ADDR_PER_BLOCK()"""
     return sb.s_blocksize // POINTER.size
@@ -291,43 +298,81 @@ def ext2_block_runs(inode: Inode, first: int, count: int) -> Iterator[tuple[int,
     Raises:
         OSError: EIO, on the way, for an indirect block that cannot be read or a number too large.
     """
-    ptrs = addr_per_block(inode.i_sb)
-    data = EXT2_I(inode).i_data
+    data: list[int] = inode.i_private.i_data
     end = first + count
     if first < EXT2_NDIR_BLOCKS:
-        yield from _runs(np.array(data[first:min(end, EXT2_NDIR_BLOCKS)], POINTER_DTYPE), first)
+        yield from _direct_runs(data[first:end if end < EXT2_NDIR_BLOCKS else EXT2_NDIR_BLOCKS], first)
+    if end > EXT2_NDIR_BLOCKS:
+        yield from _indirect_runs(inode, max(first, EXT2_NDIR_BLOCKS), end)
+
+
+def _direct_runs(blocks: list[int], first: int) -> Iterator[tuple[int, int, int]]:
+    """Pointers to blocks in a row, and zeros in a row, each as one run."""
+    start, last = 0, len(blocks) - 1
+    for at, block in enumerate(blocks):
+        if at == last or blocks[at + 1] != (block + 1 if block else 0):
+            yield first + start, blocks[start], at + 1 - start
+            start = at + 1
+
+
+def _indirect_runs(inode: Inode, first: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The same for the blocks first..end-1, which hang on indirect blocks: LEAVES of them at a time."""
+    row: list[NDArray[np.uint32]] = []
+    row_start = first
+    try:
+        for start, pointers, count in _leaves(inode, first, end):
+            if pointers is None or len(row) == LEAVES:
+                yield from _runs(row, row_start)
+                row, row_start = [], start
+            if pointers is None:
+                yield start, 0, count
+                row_start = start + count
+            else:
+                row.append(pointers)
+    except OSError:
+        yield from _runs(row, row_start)
+        raise
+    yield from _runs(row, row_start)
+
+
+def _leaves(inode: Inode, first: int, end: int) -> Iterator[Leaf]:
+    """The pointers to the blocks first..end-1, from indirect block to indirect block."""
+    data: list[int] = inode.i_private.i_data
+    ptrs = addr_per_block(inode.i_sb)
     base = EXT2_NDIR_BLOCKS
     for level in (1, 2, 3):
         beyond = base + ptrs ** level
         if first < beyond and end > base:
-            yield from _subtree_runs(inode.i_sb, data[EXT2_IND_BLOCK - 1 + level], level, base,
-                                     range(max(first, base), min(end, beyond)))
+            yield from _subtree_leaves(inode.i_sb, data[EXT2_IND_BLOCK - 1 + level], level, base,
+                                       range(max(first, base), min(end, beyond)))
         base = beyond
     if end > base:
         ext2_block_to_path(inode, end - 1)
 
 
-def _subtree_runs(sb: SuperBlock, block: int, level: int, base: int,
-                  wanted: range) -> Iterator[tuple[int, int, int]]:
-    """The runs of the `wanted` blocks of the file below an indirect block; `base` is its first."""
+def _subtree_leaves(sb: SuperBlock, block: int, level: int, base: int, wanted: range) -> Iterator[Leaf]:
+    """Those of the `wanted` blocks of the file below an indirect block; `base` is its first."""
     if not block:
-        yield wanted.start, 0, len(wanted)
+        yield wanted.start, None, len(wanted)
         return
     pointers = pointers_of(sb_bread(sb, block))
     span = len(pointers) ** (level - 1)
     slots = range((wanted.start - base) // span, (wanted.stop - 1 - base) // span + 1)
     if level == 1:
-        yield from _runs(pointers[slots.start:slots.stop], wanted.start)
+        yield wanted.start, pointers[slots.start:slots.stop], len(slots)
         return
     for slot in slots:
         start = base + slot * span
-        yield from _subtree_runs(sb, pointers.item(slot), level - 1, start,
-                                 range(max(wanted.start, start), min(wanted.stop, start + span)))
+        yield from _subtree_leaves(sb, pointers.item(slot), level - 1, start,
+                                   range(max(wanted.start, start), min(wanted.stop, start + span)))
 
 
-def _runs(pointers: NDArray[np.uint32], first: int) -> Iterator[tuple[int, int, int]]:
-    """Pointers to blocks in a row, and zeros in a row, each as one run."""
-    steps = np.diff(pointers.astype(np.int64))
-    breaks = (np.flatnonzero(steps != (pointers[:-1] != 0)) + 1).tolist()
-    for start, stop in zip([0, *breaks], [*breaks, len(pointers)], strict=True):
-        yield first + start, pointers.item(start), stop - start
+def _runs(row: list[NDArray[np.uint32]], first: int) -> Iterator[tuple[int, int, int]]:
+    """As _direct_runs, for many pointers; `first` is the block of the file that the first one is for."""
+    if not row:
+        return
+    pointers = np.concatenate(row)
+    breaks = (np.flatnonzero(np.diff(pointers) != (pointers[:-1] != 0)) + 1).tolist()
+    starts = [0, *breaks]
+    for start, stop, block in zip(starts, [*breaks, len(pointers)], pointers[starts].tolist(), strict=True):
+        yield first + start, block, stop - start

@@ -14,17 +14,17 @@ for one (Q13).
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 import numpy as np
 
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
 from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
-from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2Window, ext2_msg
+from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2XipRun, ext2_msg
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn, Pgoff, block_to_sector, pfn_to_paddr
+from xiplab.trace import tp_copy
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn, Pgoff, block_to_sector
 
 ZERO_PAGE = bytes(PAGE_SIZE)
 
@@ -67,9 +67,11 @@ def ext2_clear_xip_target(inode: Inode, block: int, count: int = 1) -> None:
     if count == 1:
         memory.span(_inode_direct_access(inode, block)[0], PAGE_SIZE, "store")[:] = ZERO_PAGE
         return
-    for kaddr, _, npages in _direct_access_runs(inode, block, count):
-        nbytes = npages * PAGE_SIZE
-        np.asarray(memory.span(kaddr, nbytes, "store"))[:] = 0
+    while count:
+        kaddr, _, n = _device_run(inode.i_sb, block, count)
+        np.asarray(memory.span(kaddr, n * PAGE_SIZE, "store"))[:] = 0
+        block += n
+        count -= n
 
 
 def ext2_get_xip_mem(mapping: AddressSpace, pgoff: Pgoff, create: bool) -> tuple[int, Pfn]:
@@ -93,22 +95,14 @@ def ext2_get_xip_next(mapping: AddressSpace, pgoff: Pgoff) -> int:
     inode = mapping.host
     assert inode is not None
     window = ext2_window(inode, pgoff)
-    if window is None or (window.block >= window.addressed and not _address_window(inode, window)):
+    if window is None:
         return 0
-    return window.address + (ext2_take_next(inode, window) << PAGE_SHIFT)
-
-
-def _address_window(inode: Inode, window: Ext2Window) -> bool:
-    """Ask for the addresses of the window's blocks, as many as lie in a row; whether there are any."""
-    bdev = inode.i_sb.s_bdev
-    assert bdev is not None
-    block = window.block
     try:
-        kaddr, _, n = bdev_direct_access_run(bdev, block_to_sector(block, PAGE_SIZE), window.last + 1 - block)
+        kaddr, _, _ = _device_run(inode.i_sb, window.block, 1)
     except OSError:
-        return False
-    window.address, window.addressed = kaddr - (block << PAGE_SHIFT), block + n
-    return True
+        return 0
+    ext2_take_next(inode, window)
+    return kaddr
 
 
 def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: bool) -> list[XipRun]:
@@ -129,11 +123,11 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: 
         return _new_runs(inode, pgoff, npages)
     runs: list[XipRun] = []
     try:
-        for first, pfn, count in _frame_runs(inode, pgoff, npages):
-            if runs and _continues(runs[-1], pfn):
-                runs[-1] = (runs[-1][0], runs[-1][1], runs[-1][2] + count)
+        for first, block, count in ext2_block_runs(inode, pgoff, npages):
+            if block:
+                _add_frames(runs, inode, first, block, count)
             else:
-                runs.append((Pgoff(first), pfn, count))
+                _add_run(runs, first, None, count)
     except OSError:
         if not runs:
             raise
@@ -143,38 +137,52 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: 
 def _new_runs(inode: Inode, pgoff: int, npages: int) -> list[XipRun]:
     """Blocks for the hole at `pgoff` and, in a row, as many behind it as one step gives."""
     block, count, _ = ext2_get_blocks(inode, pgoff, npages, True)
-    return list(_frames_of(inode, pgoff, block, count))
+    runs: list[XipRun] = []
+    _add_frames(runs, inode, pgoff, block, count)
+    return runs
 
 
-def _continues(run: XipRun, pfn: Pfn | None) -> bool:
-    _, first, count = run
-    return pfn is None if first is None else first + count == pfn
-
-
-def _frame_runs(inode: Inode, pgoff: int, npages: int) -> Iterator[XipRun]:
-    for first, block, count in ext2_block_runs(inode, pgoff, npages):
-        if block:
-            yield from _frames_of(inode, first, block, count)
-        else:
-            yield Pgoff(first), None, count
-
-
-def _frames_of(inode: Inode, pgoff: int, block: int, count: int) -> Iterator[XipRun]:
-    """The frames of `count` blocks in a row, which are the file's pages from `pgoff` on."""
-    for kaddr, pfn, n in _direct_access_runs(inode, block, count):
-        if kaddr != pfn_to_paddr(pfn):
+def _add_frames(runs: list[XipRun], inode: Inode, pgoff: int, block: int, count: int) -> None:
+    """Add the frames of `count` blocks in a row, which are the file's pages from `pgoff` on."""
+    while count:
+        kaddr, pfn, n = _device_run(inode.i_sb, block, count)
+        if kaddr != pfn << PAGE_SHIFT:
             raise OSError(errno.EOPNOTSUPP, f"{inode}: page {pgoff} is at {kaddr:#x}, but its frame is "
                                             f"{pfn:#x}")
-        yield Pgoff(pgoff), pfn, n
+        _add_run(runs, pgoff, pfn, n)
         pgoff += n
-
-
-def _direct_access_runs(inode: Inode, block: int, count: int) -> Iterator[tuple[int, Pfn, int]]:
-    """(address, frame, pages in a row) for blocks in a row."""
-    bdev = inode.i_sb.s_bdev
-    assert bdev is not None
-    while count:
-        kaddr, pfn, n = bdev_direct_access_run(bdev, block_to_sector(block, PAGE_SIZE), count)
-        yield kaddr, pfn, n
         block += n
         count -= n
+
+
+def _add_run(runs: list[XipRun], pgoff: int, pfn: int | None, count: int) -> None:
+    """Add pages, which follow the last run, to it or as a run of their own."""
+    if runs:
+        first, frame, npages = runs[-1]
+        if pfn is None if frame is None else pfn == frame + npages:
+            runs[-1] = first, frame, npages + count
+            return
+    runs.append((Pgoff(pgoff), None if pfn is None else Pfn(pfn), count))
+
+
+def _device_run(sb: SuperBlock, block: int, count: int) -> tuple[int, int, int]:
+    """(address, frame, how many) for as many of `count` blocks from `block` on as lie in a row.
+
+    What the driver answers is kept: it counts as long as the device is open. A driver's function that was
+    put in since is asked, and while somebody records each question is asked.
+    Raises:
+        OSError: as bdev_direct_access.
+    """
+    info = EXT2_SB(sb)
+    bdev = sb.s_bdev
+    assert bdev is not None
+    run = info.s_xip_run
+    asked = bdev.bd_disk.fops.direct_access_run
+    if run is None or run.asked is not asked or not run.first <= block < run.end:
+        sector = block_to_sector(block, PAGE_SIZE)
+        if asked is None or tp_copy.probes:
+            return bdev_direct_access_run(bdev, sector, count)
+        kaddr, pfn, n = bdev_direct_access_run(bdev, sector, max(info.s_blocks_count - block, 1))
+        run = info.s_xip_run = Ext2XipRun(asked, block, block + n, kaddr - (block << PAGE_SHIFT), pfn - block)
+    left = run.end - block
+    return run.kaddr + (block << PAGE_SHIFT), run.pfn + block, count if count < left else left
