@@ -31,7 +31,7 @@ from xiplab.linux.fs.open import (
     sys_chdir,
     utimes_common,
 )
-from xiplab.linux.fs.readdir import vfs_readdir
+from xiplab.linux.fs.readdir import names_of, vfs_readdir
 from xiplab.linux.fs.splice import do_sendfile
 from xiplab.linux.fs.stat import Stat, generic_fillattr
 from xiplab.linux.fs.super import do_mount, do_umount, sync_filesystem
@@ -338,8 +338,7 @@ class Process:
         """The names in a directory, without "." and "..", in its own order."""
         fd = self.open(path, O_RDONLY | O_DIRECTORY)
         try:
-            names = [name for name, _, _ in vfs_readdir(self._file(fd))]
-            return [os.fsdecode(name) for name in names if name not in (b".", b"..")]
+            return names_of(vfs_readdir(self._file(fd)))
         finally:
             self.close(fd)
 
