@@ -20,7 +20,7 @@ FLOORS = {
     "hw": ("xiplab.hw",),
     "zvm": ("xiplab.zvm",),
     "linux/include": ("xiplab.linux.include",),
-    "linux/fs/inode": ("xiplab.linux.fs.inode",),
+    "linux/fs/inode": ("xiplab.linux.fs.inode", "xiplab.linux.fs.file_table"),
     "linux/mm": ("xiplab.linux.mm",),
     "linux/arch": ("xiplab.linux.arch",),
     "linux/block": ("xiplab.linux.block",),

@@ -21,7 +21,9 @@ from typing import Any
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.dcssblk import dcssblk_init
 from xiplab.linux.drivers.disk import disk_add
+from xiplab.linux.fs.binfmt_elf import elf_format
 from xiplab.linux.fs.devtmpfs import devtmpfs_fs_type
+from xiplab.linux.fs.exec import register_binfmt
 from xiplab.linux.fs.ext2.super import ext2_fs_type
 from xiplab.linux.fs.open import set_fs_pwd
 from xiplab.linux.fs.ramfs import ramfs_fs_type
@@ -78,6 +80,7 @@ def start_kernel(machine: VirtualMachine, storage: int, clock: Callable[[], int]
     kernel.current = init = new_task(kernel, "init")
     for fstype in (ramfs_fs_type, sysfs_fs_type, devtmpfs_fs_type, ext2_fs_type):
         register_filesystem(kernel, fstype)
+    register_binfmt(kernel, elf_format)
     root = attach_mount(kernel, mount_nodev(kernel, ramfs_fs_type, 0, ""), None, "rootfs", "/")
     init.root = (root, root.mnt_root)
     set_fs_pwd(init, init.root)

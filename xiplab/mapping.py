@@ -10,7 +10,6 @@ from typing import overload
 
 from xiplab.hw.dat import PAGE_PROTECT
 from xiplab.linux.arch.s390 import uaccess
-from xiplab.linux.fs.open import fput
 from xiplab.linux.include.mm import VmAreaStruct
 from xiplab.linux.mm.memory import follow_pfn, follow_pte
 from xiplab.linux.mm.mmap import do_munmap
@@ -95,6 +94,5 @@ class Mapping:
         """munmap(2) of what is left of this mapping; another one that took its place stays."""
         if not self.closed:
             for vma in [vma for vma in self.mm.mmap if vma.vm_private_data is self]:
-                for filp in do_munmap(self.mm, vma.vm_start, vma.vm_end - vma.vm_start):
-                    fput(filp)
+                do_munmap(self.mm, vma.vm_start, vma.vm_end - vma.vm_start)
             self.closed = True

@@ -21,6 +21,7 @@ from xiplab.linux.fs import namei_change, read_write
 from xiplab.linux.fs import open as fs_open
 from xiplab.linux.fs.aio import Iocb, Kioctx, io_submit
 from xiplab.linux.fs.dcache import d_path
+from xiplab.linux.fs.exec import do_execve
 from xiplab.linux.fs.fcntl import do_fcntl, sys_dup, sys_dup2
 from xiplab.linux.fs.namei import PathName, inode_of, path_lookup, vfs_readlink
 from xiplab.linux.fs.open import (
@@ -58,7 +59,7 @@ from xiplab.linux.include.fs import (
     Inode,
     Kstatfs,
 )
-from xiplab.linux.include.mm import MAP_SHARED, MS_SYNC, PROT_READ
+from xiplab.linux.include.mm import MAP_DENYWRITE, MAP_EXECUTABLE, MAP_SHARED, MS_SYNC, PROT_READ
 from xiplab.linux.include.module import Module
 from xiplab.linux.include.sched import Cred, Task
 from xiplab.linux.kernel import module
@@ -285,6 +286,7 @@ class Process:
         filp = None if fd == -1 else self._file(fd)
         if not length and filp is not None:
             length = filp.f_inode.i_size - offset
+        flags &= ~(MAP_DENYWRITE | MAP_EXECUTABLE)
         vma = do_mmap_pgoff(task.mm, filp, 0, length, prot, flags, offset >> PAGE_SHIFT)
         return Mapping(vma, length)
 
@@ -292,8 +294,7 @@ class Process:
         do_mprotect(self._enter().mm, vaddr, length, prot)
 
     def munmap(self, vaddr: int, length: int) -> None:
-        for filp in do_munmap(self._enter().mm, vaddr, length):
-            fs_open.fput(filp)
+        do_munmap(self._enter().mm, vaddr, length)
 
     def msync(self, vaddr: int, length: int, flags: int = MS_SYNC) -> None:
         do_msync(self._enter().mm, vaddr, length, flags)
@@ -417,6 +418,16 @@ class Process:
         """Become another user; anyone but root loses all capabilities."""
         capabilities = Cred().capabilities if uid == 0 else frozenset[int]()
         self.task.cred = Cred(uid, uid if gid is None else gid, frozenset(groups), capabilities)
+
+    def execve(self, path: PathName, argv: Sequence[str | bytes], envp: Sequence[str | bytes] = ()) -> None:
+        """execve(2): the task becomes another program, and is about to begin.
+
+        Raises:
+            OSError: ENOENT, EACCES, ETXTBSY, ENOEXEC, ELIBBAD, E2BIG; EINVAL, ENOMEM or EFAULT of a
+                program that cannot be mapped: then its memory is gone and a signal is pending.
+        """
+        do_execve(self._enter(), path, [os.fsencode(word) for word in argv],
+                  [os.fsencode(word) for word in envp])
 
     def exit(self) -> None:
         """_exit(2): memory and files go back."""

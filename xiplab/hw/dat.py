@@ -46,16 +46,17 @@ SEGMENT_FRAMES = 4
 SEGMENT_ENTRIES = 2048
 PAGE_TABLE_ENTRIES = 256
 PAGE_TABLE_BYTES = 2048
+REGION3_SHIFT, SEGMENT_SHIFT = 31, 20
 
 ADDRESS_LIMIT = REGION3_ENTRIES << 31
 
 
 def region3_index(vaddr: int) -> int:
-    return vaddr >> 31 & 0x7FF
+    return vaddr >> REGION3_SHIFT & 0x7FF
 
 
 def segment_index(vaddr: int) -> int:
-    return vaddr >> 20 & 0x7FF
+    return vaddr >> SEGMENT_SHIFT & 0x7FF
 
 
 def page_index(vaddr: int) -> int:

@@ -1,11 +1,14 @@
-"""The inode cache, and the times of an inode.
+"""The inode cache, the times of an inode, and who may not write it.
 
-The one file of fs/ that mm/ may import: reading and writing a file touches its inode's times.
+With file_table.py the only files of fs/ that mm/ may import: reading and writing a file touches its
+inode's times, and an area keeps its file open.
 
 Kernel: v3.6 fs/inode.c
 """
 
 from __future__ import annotations
+
+import errno
 
 from xiplab.linux.include.fs import (
     MS_NOATIME,
@@ -145,3 +148,25 @@ def inode_init_owner(inode: Inode, directory: Inode | None, mode: int) -> None:
         if mode & S_IFMT == S_IFDIR:
             mode |= S_ISGID
     inode.i_mode = mode
+
+
+def get_write_access(inode: Inode) -> None:
+    """One more writer. Raises OSError ETXTBSY while the file is being executed."""
+    if inode.i_writecount < 0:
+        raise OSError(errno.ETXTBSY, f"{inode}: is being executed")
+    inode.i_writecount += 1
+
+
+def put_write_access(inode: Inode) -> None:
+    inode.i_writecount -= 1
+
+
+def deny_write_access(inode: Inode) -> None:
+    """The file is executed from now on. Raises OSError ETXTBSY while it is open for writing."""
+    if inode.i_writecount > 0:
+        raise OSError(errno.ETXTBSY, f"{inode}: is open for writing")
+    inode.i_writecount -= 1
+
+
+def allow_write_access(inode: Inode) -> None:
+    inode.i_writecount += 1

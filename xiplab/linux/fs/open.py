@@ -11,7 +11,8 @@ import os
 
 from xiplab.linux.fs.attr import inode_owner_or_capable, notify_change
 from xiplab.linux.fs.dcache import Path
-from xiplab.linux.fs.inode import iput, should_remove_suid
+from xiplab.linux.fs.file_table import fput
+from xiplab.linux.fs.inode import get_write_access, iput, put_write_access, should_remove_suid
 from xiplab.linux.fs.namei import (
     NOT_NORMAL,
     PathName,
@@ -73,28 +74,6 @@ from xiplab.linux.include.sched import CAP_FOWNER, Task
 
 DEVICES = (S_IFCHR, S_IFBLK, S_IFSOCK)
 ACC_MODE = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)
-
-
-def get_write_access(inode: Inode) -> None:
-    """One more writer. Raises OSError ETXTBSY while the file is being executed."""
-    if inode.i_writecount < 0:
-        raise OSError(errno.ETXTBSY, f"{inode}: is being executed")
-    inode.i_writecount += 1
-
-
-def put_write_access(inode: Inode) -> None:
-    inode.i_writecount -= 1
-
-
-def deny_write_access(inode: Inode) -> None:
-    """The file is executed from now on. Raises OSError ETXTBSY while it is open for writing."""
-    if inode.i_writecount > 0:
-        raise OSError(errno.ETXTBSY, f"{inode}: is open for writing")
-    inode.i_writecount -= 1
-
-
-def allow_write_access(inode: Inode) -> None:
-    inode.i_writecount += 1
 
 
 def do_filp_open(task: Task, name: PathName, flags: int, mode: int = 0o666) -> File:
@@ -199,20 +178,6 @@ def dentry_open(path: Path, flags: int) -> File:
         fput(filp)
         raise OSError(errno.EINVAL, f"{dentry}: O_DIRECT is not supported")
     return filp
-
-
-def fput(filp: File) -> None:
-    """One user less; the last one closes the file."""
-    filp.f_count -= 1
-    if filp.f_count:
-        return
-    inode = filp.f_inode
-    if filp.f_op.release is not None:
-        filp.f_op.release(inode, filp)
-    if filp.f_mode & FMODE_WRITE:
-        put_write_access(inode)
-    filp.f_mnt.mnt_count -= 1
-    iput(inode)
 
 
 def get_unused_fd(task: Task, first: int = 0) -> int:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from xiplab.linux.include.fs import AddressSpace, File
     from xiplab.linux.include.kernel import Kernel
 
+TASK_UNMAPPED_BASE = Vaddr(0x2000_0000)
+
 PROT_NONE = 0
 PROT_READ = 1
 PROT_WRITE = 2
@@ -26,6 +28,8 @@ MAP_SHARED = 1
 MAP_PRIVATE = 2
 MAP_FIXED = 0x10
 MAP_ANONYMOUS = 0x20
+MAP_DENYWRITE = 0x800
+MAP_EXECUTABLE = 0x1000
 
 VM_READ = 0x1
 VM_WRITE = 0x2
@@ -35,6 +39,9 @@ VM_MAYREAD = 0x10
 VM_MAYWRITE = 0x20
 VM_MAYEXEC = 0x40
 VM_MAYSHARE = 0x80
+VM_GROWSDOWN = 0x100
+VM_DENYWRITE = 0x800
+VM_EXECUTABLE = 0x1000
 VM_CAN_NONLINEAR = 0x08000000
 VM_MIXEDMAP = 0x10000000
 
@@ -174,6 +181,11 @@ class MmStruct:
         tables: frames of the DAT tables. half_table: half a frame, free for one more page table.
         tlb: translations that were used, as the machine keeps them: page -> (byte offset in Storage,
             may be stored to). Whoever changes a page-table entry drops its translation.
+        mmap_base: where areas without an address of their own begin.
+        start_code, end_code, start_data, end_data: of the program. start_brk, brk: the heap.
+        start_stack: argc lies there. arg_start, arg_end, env_end: the strings above it.
+        saved_auxv: the auxiliary vector, pairs of type and value. Kernel: /proc/PID/auxv
+        exe_file: the program.
     """
 
     kernel: Kernel
@@ -183,5 +195,16 @@ class MmStruct:
     tables: list[Pfn] = field(default_factory=list)
     half_table: Paddr | None = None
     tlb: dict[int, tuple[int, bool]] = field(default_factory=dict)
-    brk: Vaddr = Vaddr(0)
+    mmap_base: Vaddr = TASK_UNMAPPED_BASE
+    start_code: Vaddr = Vaddr(0)
+    end_code: Vaddr = Vaddr(0)
+    start_data: Vaddr = Vaddr(0)
+    end_data: Vaddr = Vaddr(0)
     start_brk: Vaddr = Vaddr(0)
+    brk: Vaddr = Vaddr(0)
+    start_stack: Vaddr = Vaddr(0)
+    arg_start: Vaddr = Vaddr(0)
+    arg_end: Vaddr = Vaddr(0)
+    env_end: Vaddr = Vaddr(0)
+    saved_auxv: list[tuple[int, int]] = field(default_factory=list)
+    exe_file: File | None = None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xiplab.linux.include.ptrace import PtRegs
+
 if TYPE_CHECKING:
     from xiplab.linux.include.fs import Dentry, File, VfsMount
     from xiplab.linux.include.kernel import Kernel
@@ -45,6 +47,7 @@ class Task:
         close_on_exec: descriptors that exec() closes.
         rlimit_fsize: RLIMIT_FSIZE in bytes.
         pending: signal numbers sent to the task, oldest first.
+        regs: its registers while it does not run. Kernel: task_pt_regs()
         ended: it has exited, or its machine is gone. Kernel: exit_state
     """
 
@@ -61,6 +64,7 @@ class Task:
     rlimit_fsize: int = RLIM_INFINITY
     rlimit_nofile: int = 1024
     pending: list[int] = field(default_factory=list)
+    regs: PtRegs = field(default_factory=PtRegs)
     ended: bool = False
 
     def __str__(self) -> str:

@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from xiplab.linux.arch.s390.module import apply_relocate_add, module_frob_arch_sections
+from xiplab.linux.fs.file_table import fput
 from xiplab.linux.fs.namei import PathName
-from xiplab.linux.fs.open import do_filp_open, fput
+from xiplab.linux.fs.open import do_filp_open
 from xiplab.linux.fs.read_write import vfs_read
 from xiplab.linux.include.elf import (
     ELFMAG,

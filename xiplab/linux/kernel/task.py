@@ -5,7 +5,7 @@ Kernel: v3.6 kernel/fork.c, kernel/exit.c, kernel/sys.c
 
 from __future__ import annotations
 
-from xiplab.linux.fs.open import filp_close, fput, set_fs_pwd
+from xiplab.linux.fs.open import filp_close, set_fs_pwd
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.sched import Cred, Task
 from xiplab.linux.mm.memory import mm_alloc
@@ -25,8 +25,7 @@ def new_task(kernel: Kernel, comm: str, cred: Cred | None = None) -> Task:
 
 def do_exit(task: Task) -> None:
     """Give back the task's memory, files and directory."""
-    for filp in exit_mmap(task.mm):
-        fput(filp)
+    exit_mmap(task.mm)
     for fd, open_file in enumerate(task.files):
         if open_file is not None:
             filp_close(task, fd)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from xiplab.errors import SIGBUS, SIGKILL, Signal
+from xiplab.errors import REGION_THIRD_TRANSLATION, SIGBUS, SIGKILL, Signal
 from xiplab.hw import dat
 from xiplab.linux.include.fs import AddressSpace
 from xiplab.linux.include.kernel import Kernel
@@ -139,8 +139,9 @@ def mapped_pages(mm: MmStruct, start: int, end: int) -> Iterator[tuple[Vaddr, in
     memory = mm.kernel.memory
     vaddr = start
     while vaddr < end:
-        table_end = min((vaddr >> 20) + 1 << 20, end)
         table = dat.page_table(memory, mm.asce, vaddr)
+        shift = dat.REGION3_SHIFT if table == -REGION_THIRD_TRANSLATION else dat.SEGMENT_SHIFT
+        table_end = min((vaddr >> shift) + 1 << shift, end)
         if table > 0:
             low, high = dat.page_index(vaddr), dat.page_index(table_end - 1) + 1
             entries = memory.view(table, dat.PAGE_TABLE_BYTES).view(">u8")[low:high]

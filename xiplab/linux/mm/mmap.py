@@ -10,17 +10,23 @@ from bisect import insort
 from dataclasses import replace
 
 from xiplab.hw import dat
+from xiplab.linux.fs.file_table import fput
+from xiplab.linux.fs.inode import allow_write_access, deny_write_access
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import File
 from xiplab.linux.include.mm import (
     MAP_ANONYMOUS,
+    MAP_DENYWRITE,
+    MAP_EXECUTABLE,
     MAP_FIXED,
     MAP_PRIVATE,
     MAP_SHARED,
     PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
+    VM_DENYWRITE,
     VM_EXEC,
+    VM_GROWSDOWN,
     VM_MAYEXEC,
     VM_MAYREAD,
     VM_MAYSHARE,
@@ -32,12 +38,62 @@ from xiplab.linux.include.mm import (
     VmAreaStruct,
 )
 from xiplab.linux.mm.memory import free_pgtables, zap_page_range
-from xiplab.units import PAGE_SIZE, Pgoff, Vaddr, page_align
+from xiplab.units import PAGE_SIZE, MiB, Pgoff, Vaddr, page_align
 
-TASK_UNMAPPED_BASE = 0x2000_0000
 TASK_SIZE = dat.ADDRESS_LIMIT
 
+VM_MAY = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+VM_DATA_DEFAULT_FLAGS = VM_READ | VM_WRITE | VM_MAY
+VM_STACK_FLAGS = VM_GROWSDOWN | VM_DATA_DEFAULT_FLAGS
+STACK_LIMIT = 8 * MiB
+"""RLIMIT_STACK, as it is for everybody."""
+
 PROT_TO_VM = {PROT_READ: VM_READ, PROT_WRITE: VM_WRITE, PROT_EXEC: VM_EXEC}
+
+
+def sys_brk(mm: MmStruct, brk: int) -> Vaddr:
+    """brk(2): the heap ends at `brk` from now on, if that is possible. Returns where it ends.
+
+    Differs: no RLIMIT_DATA.
+    """
+    new, old = page_align(brk), page_align(mm.brk)
+    if brk < mm.start_brk:
+        return mm.brk
+    if new < old:
+        do_munmap(mm, new, old - new)
+    elif new > old:
+        if any(vma.vm_start < new and old < vma.vm_end for vma in mm.mmap):
+            return mm.brk
+        try:
+            do_brk(mm, old, new - old)
+        except OSError:
+            return mm.brk
+    mm.brk = Vaddr(brk)
+    return mm.brk
+
+
+def do_brk(mm: MmStruct, addr: int, length: int) -> None:
+    """Anonymous memory at `addr`, for variables. What is mapped there goes.
+
+    Raises:
+        OSError: ENOMEM past the end of the address space.
+    """
+    end = addr + page_align(length)
+    if end == addr:
+        return
+    if end > TASK_SIZE:
+        raise OSError(errno.ENOMEM, f"brk: {addr:#x}+{length:#x} is past {TASK_SIZE:#x}")
+    do_munmap(mm, addr, end - addr)
+    below = next((vma for vma in mm.mmap if vma.vm_end == addr), None)
+    if below is not None and _is_heap(below):
+        below.vm_end = Vaddr(end)
+    else:
+        vma_link(VmAreaStruct(mm, Vaddr(addr), Vaddr(end), VM_DATA_DEFAULT_FLAGS))
+
+
+def _is_heap(vma: VmAreaStruct) -> bool:
+    """Whether the area is memory for variables that nobody asked for by mmap()."""
+    return vma.vm_file is None and vma.vm_flags == VM_DATA_DEFAULT_FLAGS and vma.vm_private_data is None
 
 
 def calc_vm_prot_bits(prot: int) -> int:
@@ -51,21 +107,25 @@ def do_mmap_pgoff(mm: MmStruct, filp: File | None, addr: int, length: int, prot:
     Raises:
         OSError: EINVAL no length, an address or offset off a page, neither or both of shared and
             private; EACCES the file is not open for what the mapping needs; ENODEV the file cannot
-            be mapped; ENOMEM no room in the address space.
+            be mapped; ENOMEM no room in the address space; ETXTBSY MAP_DENYWRITE of a file that is
+            open for writing.
     """
     length = page_align(length)
-    if length <= 0 or addr % PAGE_SIZE or pgoff < 0:
+    if length <= 0 or addr % PAGE_SIZE or addr < 0 or pgoff < 0:
         raise OSError(errno.EINVAL, f"mmap: {length} bytes at {addr:#x}, page {pgoff} of the file")
     if flags & (MAP_SHARED | MAP_PRIVATE) not in (MAP_SHARED, MAP_PRIVATE):
         raise OSError(errno.EINVAL, "mmap: either MAP_SHARED or MAP_PRIVATE")
     if flags & MAP_ANONYMOUS:
         filp = None
     start = get_unmapped_area(mm, addr, length, flags)
-    vm_flags = calc_vm_prot_bits(prot) | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    vm_flags = calc_vm_prot_bits(prot) | flags & (MAP_DENYWRITE | MAP_EXECUTABLE) | VM_MAY
     if flags & MAP_SHARED:
         vm_flags |= VM_SHARED | VM_MAYSHARE
     if filp is not None:
         vm_flags = _check_file(filp, prot, flags, vm_flags)
+        if flags & MAP_DENYWRITE:
+            deny_write_access(filp.f_inode)
+            allow_write_access(filp.f_inode)
     vma = VmAreaStruct(mm, start, Vaddr(start + length), vm_flags, filp, Pgoff(pgoff))
     if flags & MAP_FIXED:
         do_munmap(mm, start, length)
@@ -97,7 +157,7 @@ def get_unmapped_area(mm: MmStruct, addr: int, length: int, flags: int) -> Vaddr
         if addr + length > TASK_SIZE:
             raise OSError(errno.ENOMEM, f"mmap: {addr:#x}+{length:#x} is past {TASK_SIZE:#x}")
         return Vaddr(addr)
-    candidate = addr or TASK_UNMAPPED_BASE
+    candidate = addr or mm.mmap_base
     for vma in mm.mmap:
         if vma.vm_end <= candidate:
             continue
@@ -110,10 +170,12 @@ def get_unmapped_area(mm: MmStruct, addr: int, length: int, flags: int) -> Vaddr
 
 
 def vma_link(vma: VmAreaStruct) -> None:
-    """Put the area among those of its address space and of its file."""
+    """Put the area among those of its address space and of its file, which may forbid writers."""
     insort(vma.vm_mm.mmap, vma, key=lambda area: area.vm_start)
     if vma.vm_file is not None:
         vma.vm_file.f_mapping.i_mmap.append(vma)
+        if vma.vm_flags & VM_DENYWRITE:
+            vma.vm_file.f_inode.i_writecount -= 1
 
 
 def find_vma(mm: MmStruct, address: int) -> VmAreaStruct | None:
@@ -121,25 +183,33 @@ def find_vma(mm: MmStruct, address: int) -> VmAreaStruct | None:
     return next((vma for vma in mm.mmap if vma.vm_start <= address < vma.vm_end), None)
 
 
-def do_munmap(mm: MmStruct, start: int, length: int) -> list[File]:
+def find_extend_vma(mm: MmStruct, address: int) -> VmAreaStruct | None:
+    """The area that holds `address`; a stack above it grows down to it, as far as STACK_LIMIT."""
+    vma = find_vma(mm, address)
+    if vma is not None:
+        return vma
+    above = next((vma for vma in mm.mmap if vma.vm_start > address), None)
+    if above is None or not above.vm_flags & VM_GROWSDOWN or above.vm_end - address > STACK_LIMIT:
+        return None
+    above.vm_start = Vaddr(address & ~(PAGE_SIZE - 1))
+    return above
+
+
+def do_munmap(mm: MmStruct, start: int, length: int) -> None:
     """Take start..start+length out of the address space, splitting areas at the ends.
 
-    Returns:
-        the files of the areas that are gone, for the caller to put.
     Raises:
         OSError: EINVAL for an odd address or no length.
     """
     if start % PAGE_SIZE or length <= 0 or start < 0 or start + length > TASK_SIZE:
         raise OSError(errno.EINVAL, f"munmap: {length:#x} bytes at {start:#x}")
     end = start + page_align(length)
-    released = []
     for area in [vma for vma in mm.mmap if vma.vm_start < end and start < vma.vm_end]:
         vma = cut_vma(area, start, end)
         zap_page_range(vma, vma.vm_start, vma.vm_end)
         _unlink(vma)
         if vma.vm_file is not None:
-            released.append(vma.vm_file)
-    return released
+            fput(vma.vm_file)
 
 
 def cut_vma(vma: VmAreaStruct, start: int, end: int) -> VmAreaStruct:
@@ -169,10 +239,21 @@ def _unlink(vma: VmAreaStruct) -> None:
     vma.vm_mm.mmap.remove(vma)
     if vma.vm_file is not None:
         vma.vm_file.f_mapping.i_mmap.remove(vma)
+        if vma.vm_flags & VM_DENYWRITE:
+            allow_write_access(vma.vm_file.f_inode)
 
 
-def exit_mmap(mm: MmStruct) -> list[File]:
-    """Unmap everything and free the tables."""
-    released = do_munmap(mm, 0, TASK_SIZE)
+def exit_mmap(mm: MmStruct) -> None:
+    """Unmap everything, free the tables and let go of the program's file."""
+    do_munmap(mm, 0, TASK_SIZE)
     free_pgtables(mm)
-    return released
+    set_mm_exe_file(mm, None)
+
+
+def set_mm_exe_file(mm: MmStruct, filp: File | None) -> None:
+    """The program that the address space belongs to stays open as long as that. Kernel: kernel/fork.c"""
+    if filp is not None:
+        filp.f_count += 1
+    if mm.exe_file is not None:
+        fput(mm.exe_file)
+    mm.exe_file = filp

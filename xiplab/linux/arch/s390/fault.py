@@ -8,7 +8,7 @@ from __future__ import annotations
 from xiplab.errors import ADDRESSING, SIGSEGV, ProgramInterruption, Signal
 from xiplab.linux.include.mm import VM_EXEC, VM_READ, VM_WRITE, MmStruct
 from xiplab.linux.mm.memory import handle_mm_fault
-from xiplab.linux.mm.mmap import find_vma
+from xiplab.linux.mm.mmap import find_extend_vma
 
 NEEDED = {"load": VM_READ | VM_WRITE | VM_EXEC, "store": VM_WRITE, "fetch": VM_EXEC}
 
@@ -22,7 +22,7 @@ def do_exception(mm: MmStruct, interruption: ProgramInterruption) -> None:
     address, access = interruption.address, interruption.access
     if interruption.code == ADDRESSING:
         raise Signal(SIGSEGV, address, "no such storage") from interruption
-    vma = find_vma(mm, address)
+    vma = find_extend_vma(mm, address)
     if vma is None:
         raise Signal(SIGSEGV, address, "nothing is mapped there") from interruption
     if not vma.vm_flags & NEEDED[access]:
