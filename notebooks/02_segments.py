@@ -23,16 +23,16 @@
 # **You will be able to** make a segment, load it shared or as a copy, tell from its type who may write, and
 # bring out a new version that disturbs nobody.
 #
-# **You need** notebook 00. **Time:** 38 minutes.
+# **You need** notebook [01](01_copies.ipynb). **Time:** 38 minutes.
 
 # %% recall [markdown]
 # ## Three questions from before (2 minutes)
 #
 # Answer each one aloud, then open it.
 #
-# <details><summary>A page cache holds a file's page. Somebody changes the byte on the disk. What does a
-# program see that has mapped the file?</summary>
-# The old byte. Its page table names a frame of the page cache, and that frame is a copy.
+# <details><summary>A file on a ramdisk was read through the page cache. How often do its bytes lie in
+# memory, and what did the old ramdisk do about that?</summary>
+# Twice: in the ramdisk and in the page cache. The old ramdisk kept only what was in the page cache.
 # </details>
 #
 # <details><summary>Two guests have mapped the same page in place. How many frames hold it?</summary>
@@ -441,5 +441,5 @@ assert condition == 1, "purge: this LINUX1 had not loaded it"
 experiment.reset()
 
 # %% next [markdown]
-# **Back:** [notebook 00](00_start.ipynb). **Next:** notebook 03 makes a disk of a segment, so that a file
+# **Back:** [notebook 01](01_copies.ipynb). **Next:** notebook 03 makes a disk of a segment, so that a file
 # system can lie there.
