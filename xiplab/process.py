@@ -327,7 +327,9 @@ class Process:
         return inode_of(path_lookup(self._enter(), path, follow=follow)[1])
 
     def stat(self, path: PathName | int) -> Stat:
-        return generic_fillattr(self._inode(path))
+        if isinstance(path, int):
+            return self.fstat(path)
+        return generic_fillattr(inode_of(path_lookup(self._enter(), path)[1]))
 
     def lstat(self, path: PathName) -> Stat:
         return generic_fillattr(self._inode(path, follow=False))

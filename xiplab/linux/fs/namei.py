@@ -112,7 +112,7 @@ def encode_path(name: PathName) -> bytes:
     Raises:
         OSError: ENOENT if empty; ENAMETOOLONG; EINVAL with a NUL byte.
     """
-    encoded = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else os.fsencode(name)
+    encoded = name.encode("utf-8", "surrogateescape") if type(name) is str else os.fsencode(name)
     if not encoded:
         raise OSError(errno.ENOENT, "the path is empty")
     if len(encoded) >= PATH_MAX:
@@ -125,9 +125,7 @@ def encode_path(name: PathName) -> bytes:
 def components(name: bytes) -> list[bytes]:
     """The parts of a path, the last one first. One without a name, before or after a slash, says that what
     stands before it must be a directory."""
-    parts = name.split(b"/")
-    parts.reverse()
-    return parts
+    return name.split(b"/")[::-1]
 
 
 def lookup_one(parent: Dentry, name: bytes) -> Dentry:
@@ -186,35 +184,42 @@ def path_lookup(task: Task, name: PathName, *, follow: bool = True) -> Path:
     """
     encoded = encode_path(name)
     path = start_of(task, encoded)
-    todo = components(encoded)
-    if todo[0]:
-        path = _rcu_walk(path, todo)
-    if todo:
-        path = _walk(task, path, todo, follow=follow)
+    parts = encoded.split(b"/")
+    done = 0
+    if parts[-1]:
+        path, done = _rcu_walk(path, parts)
+    if done < len(parts):
+        path = _walk(task, path, parts[done:][::-1], follow=follow)
         if path[1].d_inode is None:
             raise OSError(errno.ENOENT, f"{os.fsdecode(encoded)}: no such file or directory")
     return path
 
 
-def _rcu_walk(path: Path, todo: list[bytes]) -> Path:
+def _rcu_walk(path: Path, parts: list[bytes]) -> tuple[Path, int]:
     """The quick walk: as far as components are in the dentry cache, directories can be searched by
-    everybody, and nothing is a symbolic link. `todo` keeps the rest, from where `_walk` goes on and judges.
+    everybody, and nothing is a symbolic link. From there `_walk` goes on, and judges.
 
     Kernel: path_walk in RCU mode, left by unlazy_walk()
+    Returns:
+        where it came to, and how many of the parts are done.
     """
     mnt, dentry = path
-    while todo:
-        if part := todo[-1]:
-            inode = dentry.d_inode
+    inode = dentry.d_inode
+    done = 0
+    for part in parts:
+        if part:
             child = dentry.d_subdirs.get(part)
-            if (child is None or inode is None or inode.i_mode & SEARCHABLE_BITS != SEARCHABLE_DIRECTORY
-                    or child.d_inode is None or child.d_inode.i_mode & S_IFMT == S_IFLNK):
+            if child is None or inode is None or inode.i_mode & SEARCHABLE_BITS != SEARCHABLE_DIRECTORY:
                 break
-            dentry = child
-            if dentry.d_mounted is not None:
-                mnt, dentry = follow_mount(mnt, dentry)
-        todo.pop()
-    return mnt, dentry
+            below = child.d_inode
+            if below is None or below.i_mode & S_IFMT == S_IFLNK:
+                break
+            dentry, inode = child, below
+            if child.d_mounted is not None:
+                mnt, dentry = follow_mount(mnt, child)
+                inode = dentry.d_inode
+        done += 1
+    return (mnt, dentry), done
 
 
 def _walk(task: Task, path: Path, todo: list[bytes], *, follow: bool) -> Path:
@@ -322,10 +327,10 @@ def lookup_parent(task: Task, name: PathName, base: Path | None = None) -> tuple
     head, _, last = encoded.rstrip(b"/").rpartition(b"/")
     if not last:
         return path, ROOT
-    todo = components(head)
-    path = _rcu_walk(path, todo)
-    if todo:
-        path = _walk(task, path, todo, follow=True)
+    parts = head.split(b"/")
+    path, done = _rcu_walk(path, parts)
+    if done < len(parts):
+        path = _walk(task, path, parts[done:][::-1], follow=True)
     may_lookup(task, path[1], last)
     return path, last
 
