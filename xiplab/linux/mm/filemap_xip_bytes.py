@@ -243,12 +243,12 @@ def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | Non
     mtime = inode.i_mtime
     if not (0 <= kernel.clock() - mtime < sb.s_time_gran and inode.i_ctime == mtime):
         file_update_time(filp)
-    try:
-        at = places.at[pos >> PAGE_SHIFT] + offset
-    except KeyError:
-        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT, count) + offset
+    at = places.at.get(pos >> PAGE_SHIFT)
+    if at is None:
+        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT, count)
         if not places.writable:
             return None
+    at += offset
     places.map[at:at + count] = data
     if end > inode.i_size:
         inode.i_size = end

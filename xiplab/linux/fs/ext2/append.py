@@ -6,22 +6,38 @@ pointer into the slot behind the last pointer. A window keeps what is known of t
     file      | ...  | iblock |             its pointer: slot `slot` of `bh`, or of the inode
     device    | ...  | block  | ... last |  its bit: `bit` of the group's bitmap
 
-Nothing is taken before it is asked for, so nothing has to be given back, and the block is the one that
-the long way would take: the goal, when it is free.
+The first block of a file has a window, too, at the place where the long way would find it. Nothing is
+taken before it is asked for, so nothing has to be given back, and the block is always the one that the
+long way would take.
 
-Interface: ext2_window(), ext2_take_next(). Any other allocation or truncation of the file ends the
-window (remember_allocation in indirect.py).
+Interface: ext2_window(), ext2_take_next(), task_goal(). Any other allocation or truncation of the file
+ends the window (remember_allocation in indirect.py).
 
-Kernel: none (ext2_get_blocks and ext2_new_blocks, for a goal that is free)
+Kernel: none (ext2_get_blocks and ext2_new_blocks, for one block)
 """
 
 from __future__ import annotations
 
-from xiplab.linux.fs.ext2.balloc import in_system_zone
+from xiplab.linux.fs.ext2.balloc import find_next_usable_block, group_end, in_system_zone
 from xiplab.linux.fs.ext2.ext2 import Ext2InodeInfo, Ext2SbInfo, Ext2Window
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_NDIR_BLOCKS, POINTER
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode
 from xiplab.units import SECTOR_SHIFT, Block
+
+COLOURS = 16
+"""Tasks start at different places of a group: pid modulo this."""
+
+
+def task_goal(inode: Inode) -> int:
+    """Where a file without blocks begins best: a place in the inode's group that depends on the task.
+
+    Kernel: end of ext2_find_near()
+    """
+    sb = inode.i_sb
+    info: Ext2SbInfo = sb.s_fs_info
+    ei: Ext2InodeInfo = inode.i_private
+    colour = sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
+    return info.s_groups[ei.i_block_group].first_block + colour
 
 
 def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
@@ -30,7 +46,7 @@ def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
     ei: Ext2InodeInfo = inode.i_private
     window = ei.i_window
     if window is None:
-        window = _open_window(inode)
+        window = _open_window(inode, iblock)
         if window is None:
             return None
     sb = inode.i_sb
@@ -44,25 +60,33 @@ def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
     return window
 
 
-def _open_window(inode: Inode) -> Ext2Window | None:
-    """A window behind the last new block; None if there was none, or if its group ends there."""
+def _open_window(inode: Inode, iblock: int) -> Ext2Window | None:
+    """A window behind the last new block, or for the first block of a file; None if its group ends there."""
     ei: Ext2InodeInfo = inode.i_private
     info: Ext2SbInfo = inode.i_sb.s_fs_info
-    block = ei.last_alloc_physical_block + 1
-    if block == 1 or block >= info.s_blocks_count:
+    if ei.last_alloc_physical_block:
+        goal = ei.last_alloc_physical_block + 1
+        iblock, bh, slot = ei.last_alloc_logical_block + 1, ei.last_alloc_bh, ei.last_alloc_slot + 1
+    elif not iblock:
+        goal, bh, slot = task_goal(inode), None, 0
+    else:
         return None
-    number, bit = divmod(block - info.s_first_data_block, info.s_blocks_per_group)
-    group = info.s_groups[number]
-    if group.block_bits is None or in_system_zone(info.s_itb_per_group, group, block, 1):
+    number, bit = divmod(goal - info.s_first_data_block, info.s_blocks_per_group)
+    if goal >= info.s_blocks_count or (bits := info.s_groups[number].block_bits) is None:
         return None
-    barriers = (group.block_bitmap, group.inode_bitmap, group.inode_table, info.s_blocks_count,
-                group.first_block + info.s_blocks_per_group)
-    bh = ei.last_alloc_bh
+    group, bitmap = info.s_groups[number], bits.b_data
+    end = group_end(info, group)
+    if bitmap[bit >> 3] >> (bit & 7) & 1:
+        bit = find_next_usable_block(bitmap, bit, end)
+    block = group.first_block + bit
+    if bit < 0 or in_system_zone(info.s_itb_per_group, group, block, 1):
+        return None
+    last = group.first_block + end - 1
+    for barrier in (group.block_bitmap, group.inode_bitmap, group.inode_table):
+        if block < barrier <= last:
+            last = barrier - 1
     slots = EXT2_NDIR_BLOCKS if bh is None else inode.i_sb.s_blocksize // POINTER.size
-    window = Ext2Window(group, group.block_bits.b_data, ei.last_alloc_logical_block + 1, block,
-                        min(barrier for barrier in barriers if barrier > block) - 1, bit, bh,
-                        ei.last_alloc_slot + 1, slots)
-    ei.i_window = window
+    window = ei.i_window = Ext2Window(group, bitmap, iblock, block, last, bit, bh, slot, slots)
     return window
 
 

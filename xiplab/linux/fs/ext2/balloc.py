@@ -76,6 +76,11 @@ def read_block_bitmap(sb: SuperBlock, group: Ext2Group) -> BufferHead:
     return group.block_bits
 
 
+def group_end(info: Ext2SbInfo, group: Ext2Group) -> int:
+    """How many blocks the group has: the last one may have fewer."""
+    return min(info.s_blocks_per_group, info.s_blocks_count - group.first_block)
+
+
 def group_adjust_blocks(sb: SuperBlock, group: Ext2Group, count: int) -> None:
     """`count` more blocks of the group are free (below 0: fewer)."""
     group.free_blocks += count
@@ -193,7 +198,7 @@ def _allocate_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -
     """Take blocks of one group; none (0, 0) if it is full."""
     info = EXT2_SB(sb)
     bh = read_block_bitmap(sb, group)
-    end = min(info.s_blocks_per_group, info.s_blocks_count - group.first_block)
+    end = group_end(info, group)
     while True:
         here, num = ext2_try_to_allocate(bh.b_data, bit, end, count)
         if here < 0:

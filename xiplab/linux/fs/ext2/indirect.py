@@ -35,13 +35,12 @@ from xiplab.linux.fs.buffer import (
     sb_getblk,
     sync_dirty_buffer,
 )
-from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
+from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window, task_goal
 from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks
 from xiplab.linux.fs.ext2.ext2 import (
     EXT2_I,
     EXT2_SB,
     Ext2InodeInfo,
-    Ext2SbInfo,
     ext2_msg,
 )
 from xiplab.linux.fs.ext2.ext2_fs import (
@@ -56,10 +55,6 @@ from xiplab.linux.include.fs import MS_SYNCHRONOUS, S_IFDIR, S_IFMT, Inode, Supe
 from xiplab.units import Block
 
 POINTER_DTYPE = np.dtype("<u4")
-
-COLOURS = 16
-"""Tasks start at different places of a group: pid modulo this."""
-
 
 Indirect: TypeAlias = tuple[BufferHead | None, int, int]
 """A pointer on the way: (buffer that holds it, or None for the inode; its slot there; the block it names)."""
@@ -135,10 +130,7 @@ def ext2_find_near(inode: Inode, place: Indirect) -> int:
     for block in reversed(ei.i_data[:slot]):
         if block:
             return block
-    sb = inode.i_sb
-    info: Ext2SbInfo = sb.s_fs_info
-    colour = sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
-    return info.s_groups[ei.i_block_group].first_block + colour
+    return task_goal(inode)
 
 
 def ext2_find_goal(inode: Inode, iblock: int, place: Indirect) -> int:
