@@ -7,10 +7,10 @@ The house, from the roof to the ground. A module imports only from floors below 
       fs/           paths, mounts, open files; fs/ext2/ the file system
       drivers/      dcssblk (segments as a disk), ordinary disks, ramdisks, flash
       mm/           page cache (filemap), execute-in-place (filemap_xip), faults, frames
-      arch/s390/    loading segments (extmem), page faults
+      arch/s390/    loading segments (extmem), programs and the kernel (entry), page faults
       include/      structs and the tables of operations: the only seams
     zvm/            the hypervisor: saved segments, CP commands, DIAGNOSE
-    hw/             the machine: storage on real memory, address translation
+    hw/             the machine: storage on real memory, address translation, the processor
     units, errors, ondisk, trace
 
     from xiplab import ZVM, MiB

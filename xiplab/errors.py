@@ -16,28 +16,42 @@ from __future__ import annotations
 
 import errno
 
+OPERATION = 0x01
+PRIVILEGED_OPERATION = 0x02
+EXECUTE = 0x03
 PROTECTION = 0x04
 ADDRESSING = 0x05
 SPECIFICATION = 0x06
+DATA = 0x07
+FIXED_POINT_DIVIDE = 0x09
 SEGMENT_TRANSLATION = 0x10
 PAGE_TRANSLATION = 0x11
 REGION_THIRD_TRANSLATION = 0x3B
 
 INTERRUPTION_NAMES = {
+    OPERATION: "operation",
+    PRIVILEGED_OPERATION: "privileged operation",
+    EXECUTE: "execute",
     PROTECTION: "protection",
     ADDRESSING: "addressing",
     SPECIFICATION: "specification",
+    DATA: "data",
+    FIXED_POINT_DIVIDE: "fixed-point divide",
     SEGMENT_TRANSLATION: "segment translation",
     PAGE_TRANSLATION: "page translation",
     REGION_THIRD_TRANSLATION: "region third translation",
 }
 
+SIGILL = 4
 SIGBUS = 7
+SIGFPE = 8
 SIGKILL = 9
 SIGSEGV = 11
+SIGXCPU = 24
 SIGXFSZ = 25
 
-SIGNAL_NAMES = {SIGBUS: "SIGBUS", SIGKILL: "SIGKILL", SIGSEGV: "SIGSEGV", SIGXFSZ: "SIGXFSZ"}
+SIGNAL_NAMES = {SIGILL: "SIGILL", SIGBUS: "SIGBUS", SIGFPE: "SIGFPE", SIGKILL: "SIGKILL",
+                SIGSEGV: "SIGSEGV", SIGXCPU: "SIGXCPU", SIGXFSZ: "SIGXFSZ"}
 
 
 class NoData(OSError):
@@ -48,11 +62,12 @@ class NoData(OSError):
 
 
 class ProgramInterruption(Exception):
-    """The machine could not carry out a storage access.
+    """The machine could not carry out a storage access, or an instruction.
 
     Attributes:
         code: program interruption code, for example PAGE_TRANSLATION.
-        address: the address that was used, virtual under DAT, absolute else.
+        address: the address that was used, virtual under DAT, absolute else; a processor knows its page
+            only, and for an instruction that is wrong in itself gives the instruction's own.
         access: "load", "store" or "fetch".
     """
 
@@ -65,7 +80,8 @@ class ProgramInterruption(Exception):
 
 
 class Signal(Exception):
-    """A fault that ends in a signal for the task: SIGBUS, SIGSEGV, or SIGKILL (out of memory)."""
+    """What ends in a signal for the task: a fault (SIGBUS, SIGSEGV, SIGKILL without memory), an
+    instruction (SIGILL, SIGFPE), a budget (SIGXCPU)."""
 
     def __init__(self, signo: int, address: int, why: str) -> None:
         super().__init__(f"{SIGNAL_NAMES[signo]} at {address:#x}: {why}")

@@ -63,6 +63,7 @@ from xiplab.linux.include.mm import MAP_DENYWRITE, MAP_EXECUTABLE, MAP_SHARED, M
 from xiplab.linux.include.module import Module
 from xiplab.linux.include.sched import Cred, Task
 from xiplab.linux.kernel import module
+from xiplab.linux.kernel.sched import BUDGET, exit_status, schedule
 from xiplab.linux.kernel.task import do_exit
 from xiplab.linux.mm.iov import Buffer, FreshBytes, HostBuffer, as_bytes
 from xiplab.linux.mm.madvise import do_fadvise, do_madvise, do_readahead
@@ -104,6 +105,24 @@ class Process:
         files = task.files
         filp = files[fd] if 0 <= fd < len(files) else None
         return fs_open.fget(task, fd) if filp is None else filp
+
+    # its program
+
+    def run(self, budget: int = BUDGET) -> int:
+        """Let the process's s390x program run to its end.
+
+        Args:
+            budget: instructions that it may use; when they are used up it ends with SIGXCPU.
+        Returns:
+            what it gave to exit(), or minus the number of the signal that ended it.
+        Raises:
+            OSError: ENOEXEC there is no program.
+        """
+        task = self._enter()
+        if not task.regs.asce:
+            raise OSError(errno.ENOEXEC, f"{task} has no program")
+        schedule([task], budget)
+        return exit_status(task)
 
     # files: open, close, duplicate
 

@@ -9,11 +9,11 @@ The tables lie in storage, as 8-byte big-endian entries, and are those of z/Arch
     ASCE                 origin | 0x04 region-third table | length
     region-third entry   origin of a segment table | 0x20 invalid | 0x04 type | length
     segment entry        origin of a page table | 0x20 invalid
-    page-table entry     address of the frame | 0x400 invalid | 0x200 protected
+    page-table entry     address of the frame | 0x400 invalid | 0x200 protected | 0x100 no execution
 
 Our region-third tables have one frame (512 entries, so virtual addresses end at 1 TiB), segment
 tables four frames (2048 entries of 1 MiB), page tables half a frame (256 entries of 4 KiB).
-Linux writes the tables, `translate` (and a real processor) walks them.
+Linux writes the tables; `translate` and the processor of cpu.py walk them.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ SEGMENT_ORIGIN = ~0x7FF
 
 PAGE_INVALID = 0x400
 PAGE_PROTECT = 0x200
+PAGE_NOEXEC = 0x100
 PAGE_FRAME = ~0xFFF
 
 REGION3_FRAMES = 1
@@ -73,6 +74,13 @@ def write_entry(memory: AbsoluteStorage, address: int, entry: int) -> None:
     pack_into(">Q", memory.storage.map, memory.host_offset(address, 8), entry)
 
 
+def replace_page_entry(memory: AbsoluteStorage, address: int, entry: int) -> None:
+    """Write a page-table entry; translations that were made from a valid one are purged (IPTE)."""
+    if not read_entry(memory, address) & PAGE_INVALID:
+        memory.purges += 1
+    write_entry(memory, address, entry)
+
+
 def page_table(memory: AbsoluteStorage, asce: int, vaddr: int) -> Paddr | int:
     """Walk to the page table of `vaddr`.
 
@@ -102,7 +110,7 @@ def translate(memory: AbsoluteStorage, asce: int, vaddr: int, access: str) -> Pa
     entry = read_entry(memory, table + 8 * page_index(vaddr))
     if entry & PAGE_INVALID:
         raise ProgramInterruption(PAGE_TRANSLATION, vaddr, access)
-    if access == "store" and entry & PAGE_PROTECT:
+    if entry & (PAGE_PROTECT if access == "store" else PAGE_NOEXEC if access == "fetch" else 0):
         raise ProgramInterruption(PROTECTION, vaddr, access)
     pfn = paddr_to_pfn(entry & PAGE_FRAME)
     memory.keys[pfn] = memory.keys.get(pfn, 0) | (REFERENCE | CHANGE if access == "store" else REFERENCE)

@@ -150,12 +150,16 @@ class AbsoluteStorage:
         storage: the frames themselves.
         ranges: sorted by address, never overlapping.
         keys: the storage key of each frame that was used by translation: REFERENCE and CHANGE bits.
+        layout: counts the changes of `ranges`. purges: counts the page-table entries that were valid and
+            no longer are what they were (IPTE). A processor compares them with what it has kept.
     """
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.ranges: list[StorageRange] = []
         self.keys: dict[Pfn, int] = {}
+        self.layout = 0
+        self.purges = 0
         self._starts: list[int] = []
 
     def attach(self, start: Paddr, first: int, npages: int, *, writable: bool, name: str) -> None:
@@ -171,11 +175,13 @@ class AbsoluteStorage:
             raise OSError(errno.EBUSY, f"{name}: {start:#x}-{new.end:#x} overlaps {taken.name}")
         insort(self.ranges, new)
         insort(self._starts, start)
+        self.layout += 1
 
     def detach(self, start: Paddr) -> StorageRange:
         """Take the range that begins at `start` away; its addresses are invalid from now on."""
         for index, r in enumerate(self.ranges):
             if r.start == start:
+                self.layout += 1
                 del self._starts[index]
                 return self.ranges.pop(index)
         raise KernelBug(f"no storage range begins at {start:#x}")

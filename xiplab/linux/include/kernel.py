@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from xiplab.hw.cpu import Cpu
 from xiplab.hw.memory import AbsoluteStorage
 from xiplab.units import Pfn
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 
 Diagnose: TypeAlias = Callable[[int, int, int], tuple[int, int, int]]
 """DIAGNOSE as the guest issues it: (code, rx, ry) -> (condition code, rx, ry)."""
+
+
+SystemCall: TypeAlias = Callable[..., int | None]
+"""A system call as programs make it: (task, six registers) -> result. An OSError becomes -errno; None
+says that the call has set the registers itself."""
 
 
 @dataclass(eq=False)
@@ -49,6 +55,8 @@ class Kernel:
         mounts: in order of mounting; the first is the root. Kernel: fs/namespace.c
         tasks: those that have not ended. Kernel: init_task.tasks
         current: the running task.
+        cpu: its processor, once a program has run.
+        sys_call_table: what SVC calls, by number. Kernel: arch/s390/kernel/syscalls.S
         xip_sparse_page: the global zero frame of holes, or None. Kernel: mm/filemap_xip.c
         statics: what one driver alone keeps, by module name ("extmem", "dcssblk").
     """
@@ -70,6 +78,8 @@ class Kernel:
     mounts: list[VfsMount] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     current: Task = field(init=False)
+    cpu: Cpu | None = None
+    sys_call_table: dict[int, SystemCall] = field(default_factory=dict)
     xip_sparse_page: Pfn | None = None
     statics: dict[str, Any] = field(default_factory=dict)
 

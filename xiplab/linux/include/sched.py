@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xiplab.linux.include.ptrace import PtRegs
+from xiplab.errors import Signal
+from xiplab.hw.registers import Registers
 
 if TYPE_CHECKING:
     from xiplab.linux.include.fs import Dentry, File, VfsMount
@@ -47,8 +48,11 @@ class Task:
         close_on_exec: descriptors that exec() closes.
         rlimit_fsize: RLIMIT_FSIZE in bytes.
         pending: signal numbers sent to the task, oldest first.
-        regs: its registers while it does not run. Kernel: task_pt_regs()
         ended: it has exited, or its machine is gone. Kernel: exit_state
+        exit_code: once it has: status << 8 if it called exit(), else the number of the signal.
+        regs: its program's registers; without tables (asce) where Python code alone is the program.
+            Kernel: task_pt_regs()
+        fatal: the signal that ends it.
     """
 
     kernel: Kernel
@@ -64,8 +68,10 @@ class Task:
     rlimit_fsize: int = RLIM_INFINITY
     rlimit_nofile: int = 1024
     pending: list[int] = field(default_factory=list)
-    regs: PtRegs = field(default_factory=PtRegs)
     ended: bool = False
+    exit_code: int = 0
+    regs: Registers = field(default_factory=Registers)
+    fatal: Signal | None = None
 
     def __str__(self) -> str:
         return f"{self.comm}[{self.pid}]"

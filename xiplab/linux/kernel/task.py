@@ -23,15 +23,19 @@ def new_task(kernel: Kernel, comm: str, cred: Cred | None = None) -> Task:
     return task
 
 
-def do_exit(task: Task) -> None:
-    """Give back the task's memory, files and directory."""
+def do_exit(task: Task, code: int = 0) -> None:
+    """Give back the task's memory, files and directory.
+
+    Args:
+        code: status << 8, or the number of the signal that ends it.
+    """
     exit_mmap(task.mm)
     for fd, open_file in enumerate(task.files):
         if open_file is not None:
             filp_close(task, fd)
     set_fs_pwd(task, None)
     task.kernel.tasks.remove(task)
-    task.ended = True
+    task.ended, task.exit_code = True, code
 
 
 def kernel_power_off(kernel: Kernel) -> None:
@@ -42,3 +46,5 @@ def kernel_power_off(kernel: Kernel) -> None:
         task.mm.tlb.clear()
         task.ended = True
     kernel.tasks.clear()
+    if kernel.cpu is not None:
+        kernel.cpu.close()

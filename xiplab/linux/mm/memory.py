@@ -25,6 +25,7 @@ from xiplab.hw import dat
 from xiplab.linux.include.fs import AddressSpace
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import (
+    VM_EXEC,
     VM_SHARED,
     VM_WRITE,
     MmStruct,
@@ -112,12 +113,18 @@ def follow_pfn(mm: MmStruct, vaddr: int) -> Pfn | None:
 
 
 def _change_pte(mm: MmStruct, vaddr: int, entry: int) -> None:
-    dat.write_entry(mm.kernel.memory, pte_alloc_map(mm, vaddr), entry)
+    dat.replace_page_entry(mm.kernel.memory, pte_alloc_map(mm, vaddr), entry)
     mm.tlb.pop(vaddr >> PAGE_SHIFT, None)
 
 
-def _set_pte(mm: MmStruct, vaddr: int, pfn: Pfn, *, writable: bool) -> None:
-    _change_pte(mm, vaddr, pfn_to_paddr(pfn) | (0 if writable else dat.PAGE_PROTECT))
+def _set_pte(vma: VmAreaStruct, vaddr: int, pfn: Pfn, *, writable: bool) -> None:
+    protection = 0 if writable else dat.PAGE_PROTECT
+    _change_pte(vma.vm_mm, vaddr, pfn_to_paddr(pfn) | protection | _noexec(vma))
+
+
+def _noexec(vma: VmAreaStruct) -> int:
+    """Differs: Linux has used the machine's protection against execution from v4.11 on."""
+    return 0 if vma.vm_flags & VM_EXEC else dat.PAGE_NOEXEC
 
 
 def protect_pte(mm: MmStruct, vaddr: int) -> None:
@@ -127,11 +134,12 @@ def protect_pte(mm: MmStruct, vaddr: int) -> None:
     _change_pte(mm, vaddr, entry | dat.PAGE_PROTECT)
 
 
-def pte_modify(mm: MmStruct, vaddr: int, *, allowed: bool) -> None:
-    """Let the next store to a mapped page fault or, unless `allowed`, any access."""
-    entry = follow_pte(mm, vaddr)
+def pte_modify(vma: VmAreaStruct, vaddr: int, *, allowed: bool) -> None:
+    """Give a mapped page the area's protection: the next store faults and, unless `allowed`, any access."""
+    entry = follow_pte(vma.vm_mm, vaddr)
     assert entry is not None
-    _change_pte(mm, vaddr, entry & dat.PAGE_FRAME | dat.PAGE_PROTECT | (0 if allowed else PAGE_TYPE_NONE))
+    protection = dat.PAGE_PROTECT | (0 if allowed else PAGE_TYPE_NONE) | _noexec(vma)
+    _change_pte(vma.vm_mm, vaddr, entry & dat.PAGE_FRAME | protection)
 
 
 def mapped_pages(mm: MmStruct, start: int, end: int) -> Iterator[tuple[Vaddr, int]]:
@@ -215,7 +223,7 @@ def vm_insert_mixed(vma: VmAreaStruct, vaddr: Vaddr, pfn: Pfn) -> None:
     """
     if follow_pte(vma.vm_mm, vaddr) is not None:
         raise OSError(errno.EBUSY, f"{vma}: {vaddr:#x} is mapped already")
-    _set_pte(vma.vm_mm, vaddr, pfn, writable=may_store_directly(vma))
+    _set_pte(vma, vaddr, pfn, writable=may_store_directly(vma))
 
 
 def may_store_directly(vma: VmAreaStruct) -> bool:
@@ -257,7 +265,7 @@ def _do_no_page(vma: VmAreaStruct, vaddr: Vaddr, write: bool) -> str:
 def _map_anonymous(vma: VmAreaStruct, vaddr: Vaddr, pfn: Pfn) -> None:
     vma.anon[vaddr] = pfn
     vma.vm_mm.rss["anon"] += 1
-    _set_pte(vma.vm_mm, vaddr, pfn, writable=bool(vma.vm_flags & VM_WRITE))
+    _set_pte(vma, vaddr, pfn, writable=bool(vma.vm_flags & VM_WRITE))
 
 
 def do_linear_fault(vma: VmAreaStruct, vaddr: Vaddr, fault: Callable[[VmAreaStruct, VmFault], None],
@@ -277,7 +285,7 @@ def do_linear_fault(vma: VmAreaStruct, vaddr: Vaddr, fault: Callable[[VmAreaStru
         _page_mkwrite(vma, page)
     page.mapcount += 1
     vma.vm_mm.rss["file"] += 1
-    _set_pte(vma.vm_mm, vaddr, page.pfn, writable=write)
+    _set_pte(vma, vaddr, page.pfn, writable=write)
     return "page cache"
 
 
@@ -287,7 +295,7 @@ def do_wp_page(vma: VmAreaStruct, vaddr: Vaddr, pfn: Pfn) -> str:
         page = _cached_page(vma, vaddr, pfn)
         if page is not None and vaddr not in vma.anon:
             _page_mkwrite(vma, page)
-        _set_pte(vma.vm_mm, vaddr, pfn, writable=True)
+        _set_pte(vma, vaddr, pfn, writable=True)
         return "made writable"
     pte_clear(vma, vaddr)
     _copy_on_write(vma, vaddr, pfn)

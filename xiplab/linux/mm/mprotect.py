@@ -52,4 +52,4 @@ def mprotect_fixup(vma: VmAreaStruct, wanted: int) -> None:
     PROT_NONE they keep their frames and allow nothing."""
     vma.vm_flags = vma.vm_flags & ~(VM_READ | VM_WRITE | VM_EXEC) | wanted
     for vaddr, _ in list(mapped_pages(vma.vm_mm, vma.vm_start, vma.vm_end)):
-        pte_modify(vma.vm_mm, vaddr, allowed=wanted != 0)
+        pte_modify(vma, vaddr, allowed=wanted != 0)

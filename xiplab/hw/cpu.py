@@ -1,0 +1,235 @@
+"""A processor of z/Architecture. Unicorn executes; storage, page tables and registers are our own.
+
+    Registers ──run──► the engine ──walks──► the DAT tables in storage ──► frames
+        ▲                   │
+        └── supervisor ◄── interruption: SVC, program, DIAGNOSE
+
+    cpu = Cpu(memory)
+    registers = Registers(psw_addr=0x100000, asce=mm.asce)
+    used_up = cpu.run(registers, budget=1000, supervisor=handle)
+
+An interruption calls `supervisor(interruption)`: it is what the new PSW is to the machine. It may change
+registers, tables and storage, and says whether the program goes on. One guest has one processor; its
+tasks use it in turn, each with Registers of its own. What it reads in storage is what is there: code that
+anybody has changed is new at the next instruction that is fetched after an interruption or a quantum.
+
+Differs: the PSW names an instruction that could not be carried out, not the one after it. A branch to
+an odd address is followed. Vector registers are off, as in Linux v3.6.
+Kernel: none (the Principles of Operation)
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from struct import pack_into, unpack_from
+from typing import TYPE_CHECKING, TypeAlias
+
+from xiplab.errors import ADDRESSING, OPERATION, PAGE_TRANSLATION, PROTECTION, ProgramInterruption
+from xiplab.hw import dat
+from xiplab.hw.interruption import (
+    DIAGNOSE,
+    EX,
+    SVC,
+    Diagnose,
+    Interruption,
+    SupervisorCall,
+    cause,
+    displacement,
+    instruction_length,
+    is_refused_at_once,
+)
+from xiplab.hw.memory import AbsoluteStorage
+from xiplab.hw.registers import Registers, real_address
+from xiplab.units import PAGE_SIZE, offset_in_page
+
+if TYPE_CHECKING:
+    from xiplab.hw.engine import Engine
+
+Supervisor: TypeAlias = Callable[[Interruption], bool]
+
+LOWCORE_SVC, LOWCORE_PROGRAM = (0x88, 0x140), (0x8C, 0x150)
+"""Where in the lowcore (absolute 0) an interruption leaves its length and code, and the old PSW."""
+LOWCORE_TEID = 0xA8
+"""The translation-exception identification: the page, and the bits below."""
+TEID_STORE, TEID_PROTECTION, TEID_EXECUTION = 0x400, 0x004, 0x080
+
+SUPERVISOR_CALL_NUMBER = 2
+"""How Unicorn numbers an interruption by SVC; 3 is a program interruption."""
+SLICE = 10_000_000
+"""Instructions at a stretch; between two of them the host's own signals (Ctrl-C) are served."""
+
+
+class Cpu:
+    """The processor of a virtual machine. Its engine is made when a program first runs.
+
+    It really works in problem state, always. A privileged instruction traps, and the PSW that the program
+    believes in decides what that means: in supervisor state DIAGNOSE is delivered as such, for the
+    hypervisor; everything else is a privileged-operation interruption.
+
+    Attributes:
+        memory: the absolute storage that it works on.
+    """
+
+    def __init__(self, memory: AbsoluteStorage) -> None:
+        self.memory = memory
+        self._engine: Engine | None = None
+        self._registers = Registers()
+        self._supervisor: Supervisor | None = None
+        self._patience = 0
+
+    def run(self, registers: Registers, budget: int, supervisor: Supervisor) -> bool:
+        """Execute until the budget is used up (True) or the supervisor stops the program (False).
+
+        Args:
+            budget: instructions at most. One that is tried again after an interruption counts again, and
+                there are no more interruptions than instructions.
+            supervisor: called with each interruption; returns whether the program goes on. After one by
+                SVC or DIAGNOSE the PSW is at the next instruction, else at the one that failed.
+        Raises:
+            OSError: EBUSY when called by its own supervisor.
+            what the supervisor raises.
+        """
+        if self._supervisor is not None:
+            raise OSError(errno.EBUSY, f"the processor runs a program already: {self._registers}")
+        if self._engine is None:
+            from xiplab.hw.engine import Engine
+            self._engine = Engine(self.memory, self._interrupted)
+        self._registers, self._supervisor, self._patience = registers, supervisor, budget
+        try:
+            return self._run(self._engine, budget)
+        finally:
+            self._supervisor = None
+
+    def _run(self, engine: Engine, budget: int) -> bool:
+        while budget > 0:
+            self._clear_teid()
+            count = min(budget, SLICE)
+            if not engine.run(self._registers, count):
+                self._deliver(self._refusal(engine))
+                return self._patience < 0
+            if engine.stopped:
+                return self._patience < 0
+            budget -= count
+        return True
+
+    def close(self) -> None:
+        """Give the engine's memory back; the next program makes a new one."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    # interruptions
+
+    def _interrupted(self, number: int) -> bool:
+        """What the engine calls; returns whether it goes on."""
+        self._patience -= 1
+        if self._patience < 0:
+            return False
+        if number == SUPERVISOR_CALL_NUMBER:
+            return self._deliver(self._supervisor_call())
+        return self._deliver(self._program_interruption())
+
+    def _deliver(self, interruption: Interruption) -> bool:
+        assert self._supervisor is not None
+        goes_on = self._supervisor(interruption)
+        if goes_on:
+            self._clear_teid()
+        return goes_on
+
+    def _supervisor_call(self) -> SupervisorCall:
+        instruction = self._instruction()
+        length = len(instruction)
+        number = instruction[1] if instruction[0] == SVC else self._executed(instruction)
+        self._registers.psw_addr += length
+        self._note(LOWCORE_SVC, length, number)
+        return SupervisorCall(number)
+
+    def _executed(self, instruction: bytes) -> int:
+        """The second byte of what an EX or EXRL executes."""
+        gprs = self._registers.gprs
+        if instruction[0] == EX:
+            r1, x, b = instruction[1] >> 4, instruction[1] & 0xF, instruction[2] >> 4
+            target = (gprs[x] if x else 0) + (gprs[b] if b else 0) + displacement(instruction)
+        else:
+            r1 = instruction[1] >> 4
+            target = self._registers.psw_addr + 2 * unpack_from(">i", instruction, 2)[0]
+        return self._read(target % (1 << 64), 2)[1] | (gprs[r1] & 0xFF if r1 else 0)
+
+    def _program_interruption(self) -> ProgramInterruption | Diagnose:
+        instruction = self._instruction()
+        teid: int = unpack_from(">Q", self.memory.storage.map, self.memory.host_offset(LOWCORE_TEID))[0]
+        if teid and not self._is_before_illegal(teid, instruction):
+            return self._translation_exception(teid, instruction)
+        if instruction and instruction[0] == DIAGNOSE and not self._registers.problem_state:
+            self._registers.psw_addr += len(instruction)
+            r1, r3 = instruction[1] >> 4, instruction[1] & 0xF
+            return Diagnose(self._diagnose_code(instruction), r1, r3)
+        return self._program(cause(instruction), self._registers.psw_addr, "fetch")
+
+    def _diagnose_code(self, instruction: bytes) -> int:
+        base = instruction[2] >> 4
+        return (self._registers.gprs[base] if base else 0) + displacement(instruction) & 0xFFFF
+
+    def _is_before_illegal(self, teid: int, instruction: bytes) -> bool:
+        """The engine also asks for the page before an instruction that it refuses at the start of a page."""
+        address = self._registers.psw_addr
+        return (teid & dat.PAGE_FRAME) + PAGE_SIZE == address and is_refused_at_once(instruction)
+
+    def _translation_exception(self, teid: int, instruction: bytes) -> ProgramInterruption:
+        page = teid & dat.PAGE_FRAME
+        if teid & TEID_PROTECTION:
+            access = "fetch" if teid & TEID_EXECUTION else "store"
+            return self._program(PROTECTION, page, access)
+        table = dat.page_table(self.memory, self._registers.asce, page)
+        code = -table if table < 0 else PAGE_TRANSLATION
+        first = self._registers.psw_addr
+        last = first + (instruction_length(instruction[0]) if instruction else 1) - 1
+        is_fetch = page in (first & dat.PAGE_FRAME, last & dat.PAGE_FRAME)
+        return self._program(code, page, "store" if teid & TEID_STORE else "fetch" if is_fetch else "load")
+
+    def _refusal(self, engine: Engine) -> ProgramInterruption:
+        """Storage has no range for the access, or one that is read-only; the address is absolute."""
+        if engine.refused is None:
+            return self._program(OPERATION, self._registers.psw_addr, "fetch")
+        access, address, is_protected = engine.refused
+        return self._program(PROTECTION if is_protected else ADDRESSING, address, access)
+
+    def _program(self, code: int, address: int, access: str) -> ProgramInterruption:
+        self._note(LOWCORE_PROGRAM, 0, code)
+        return ProgramInterruption(code, address, access)
+
+    # storage
+
+    def _instruction(self) -> bytes:
+        """The instruction that the PSW names; what cannot be fetched of it is missing."""
+        address = self._registers.psw_addr
+        try:
+            instruction = self._read(address, 1)
+            return instruction + self._read(address + 1, instruction_length(instruction[0]) - 1)
+        except ProgramInterruption:
+            return b""
+
+    def _read(self, address: int, nbytes: int) -> bytes:
+        """What a fetch at `address` finds.
+
+        Raises:
+            ProgramInterruption: there is nothing to fetch.
+        """
+        first = min(nbytes, PAGE_SIZE - offset_in_page(address))
+        found = bytes(self.memory.span(self._real(address), first, "fetch"))
+        return found + self._read(address + first, nbytes - first) if first < nbytes else found
+
+    def _real(self, address: int) -> int:
+        return real_address(self.memory, self._registers, address)
+
+    def _note(self, area: tuple[int, int], length: int, code: int) -> None:
+        """Leave what the machine leaves in the lowcore."""
+        storage, lowcore = self.memory.storage.map, self.memory.host_offset(0)
+        parameters, old_psw = area
+        pack_into(">HH", storage, lowcore + parameters, length, code)
+        pack_into(">QQ", storage, lowcore + old_psw, self._registers.psw_mask, self._registers.psw_addr)
+
+    def _clear_teid(self) -> None:
+        """What it held has been answered; a later interruption without one must not find it."""
+        pack_into(">Q", self.memory.storage.map, self.memory.host_offset(LOWCORE_TEID), 0)

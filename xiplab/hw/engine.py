@@ -1,0 +1,207 @@
+"""Unicorn as the works of a processor: what it is given, what it keeps, and when that is dropped.
+
+It works on the memory of Storage itself: the ranges of an AbsoluteStorage are mapped into it by pointer.
+What it keeps is dropped before a program goes on:
+
+    the map of storage           when memory.layout has grown
+    translations of addresses    when memory.purges has grown (IPTE), or with other tables
+    translated code              when a frame that it was made from has other bytes now, whoever stored
+                                 them; an engine's own stores drop it at once
+
+Only cpu.py uses this module, and imports it when a program first runs: Unicorn takes a while to load.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+
+from unicorn import (
+    UC_ARCH_S390X,
+    UC_CTL_IO_WRITE,
+    UC_CTL_TLB_FLUSH,
+    UC_HOOK_EDGE_GENERATED,
+    UC_HOOK_INTR,
+    UC_HOOK_MEM_INVALID,
+    UC_MEM_FETCH_PROT,
+    UC_MEM_FETCH_UNMAPPED,
+    UC_MEM_READ_PROT,
+    UC_MEM_READ_UNMAPPED,
+    UC_MEM_WRITE_PROT,
+    UC_MEM_WRITE_UNMAPPED,
+    UC_MODE_BIG_ENDIAN,
+    UC_PROT_ALL,
+    UC_PROT_EXEC,
+    UC_PROT_READ,
+)
+from unicorn import s390x_const as s390x
+from unicorn.unicorn_py3.unicorn import Uc, UcError, uc_tb
+
+from xiplab.errors import ProgramInterruption
+from xiplab.hw.memory import AbsoluteStorage, StorageRange
+from xiplab.hw.registers import COUNT, PSW_MASK, PSW_MASK_PSTATE, Registers, real_address
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, MiB
+
+CODE_BUFFER = 1 * MiB
+"""For translated code. The default would reserve 1 GiB of addresses for each engine."""
+
+CR0_AFP = 0x0004_0000
+CR0_IEP = 0x0010_0000
+"""Control register 0: all floating-point registers; instruction-execution protection."""
+
+NUMBERS = [first + n for first in (s390x.UC_S390X_REG_R0, s390x.UC_S390X_REG_F0, s390x.UC_S390X_REG_A0)
+           for n in range(16)] + [s390x.UC_S390X_REG_FPC, s390x.UC_S390X_REG_PSWM, s390x.UC_S390X_REG_PC]
+"""Unicorn's numbers of our registers, in the order of Registers.values."""
+IDS = (ctypes.c_int * COUNT)(*NUMBERS)
+WRITTEN = COUNT - 1
+"""All but the PSW's address: writing that one makes the engine leave the code that it is in."""
+
+
+ACCESS = {UC_MEM_READ_UNMAPPED: "load", UC_MEM_READ_PROT: "load", UC_MEM_WRITE_UNMAPPED: "store",
+          UC_MEM_WRITE_PROT: "store", UC_MEM_FETCH_UNMAPPED: "fetch", UC_MEM_FETCH_PROT: "fetch"}
+PROTECTED = (UC_MEM_READ_PROT, UC_MEM_WRITE_PROT, UC_MEM_FETCH_PROT)
+
+
+class Engine:
+    """One Unicorn engine for s390x, always in problem state.
+
+    Attributes:
+        memory: the storage that it works on.
+        stopped: the last run ended with an interruption.
+        refused: the access that ended it because no range of storage has it, or a read-only one: what
+            it was, the absolute address, whether the range is there.
+    """
+
+    def __init__(self, memory: AbsoluteStorage, interrupted: Callable[[int], bool]) -> None:
+        self.memory = memory
+        self.stopped = False
+        self.refused: tuple[str, int, bool] | None = None
+        self._interrupted = interrupted
+        self._base = memory.storage.array.ctypes.data
+        self._mapped: dict[StorageRange, None] = {}
+        self._layout = self._purges = self._asce = -1
+        self._code: dict[int, bytes] = {}
+        self._seen: set[int] = set()
+        self._registers = Registers()
+        self._problem = 0
+        self._buffer = (ctypes.c_uint64 * COUNT)()
+        first = ctypes.addressof(self._buffer)
+        self._pointers = (ctypes.c_void_p * COUNT)(*range(first, first + 8 * COUNT, 8))
+        self._uc = Uc(UC_ARCH_S390X, UC_MODE_BIG_ENDIAN, s390x.UC_CPU_S390X_MAX)
+        self._uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
+        self._uc.reg_write(s390x.UC_S390X_REG_CR0, CR0_AFP | CR0_IEP)
+        self._hooks = [self._uc.hook_add(UC_HOOK_INTR, self._on_interruption),
+                       self._uc.hook_add(UC_HOOK_MEM_INVALID, self._on_refusal),
+                       self._uc.hook_add(UC_HOOK_EDGE_GENERATED, self._on_translation)]
+
+    def close(self) -> None:
+        """Let go of the engine now: its hooks are a circle of references."""
+        for hook in self._hooks:
+            self._uc.hook_del(hook)
+
+    # registers in and out
+
+    def load(self, registers: Registers) -> None:
+        """Bring registers, tables and code into the state that the program must see."""
+        self._refresh(registers)
+        ctypes.memmove(self._buffer, registers.values, ctypes.sizeof(self._buffer))
+        self._problem = self._buffer[PSW_MASK] & PSW_MASK_PSTATE
+        self._buffer[PSW_MASK] |= PSW_MASK_PSTATE
+        self._uc._do_reg_write_batch(IDS, self._pointers, WRITTEN)
+
+    def save(self, registers: Registers) -> None:
+        """Take the program's registers out of the engine."""
+        self._uc._do_reg_read_batch(IDS, self._pointers, COUNT)
+        self._buffer[PSW_MASK] ^= PSW_MASK_PSTATE ^ self._problem
+        ctypes.memmove(registers.values, self._buffer, ctypes.sizeof(self._buffer))
+
+    # what is kept, and when it is dropped
+
+    def _refresh(self, registers: Registers) -> None:
+        if self._layout != self.memory.layout:
+            self._map()
+        if (self._purges, self._asce) != (self.memory.purges, registers.asce):
+            self._purges, self._asce = self.memory.purges, registers.asce
+            self._uc.reg_write(s390x.UC_S390X_REG_CR1, self._asce)
+            self._uc.ctl(UC_CTL_TLB_FLUSH, UC_CTL_IO_WRITE)
+            self._seen.clear()
+        storage = self.memory.storage.map
+        if any(storage[start:start + PAGE_SIZE] != before for start, before in self._code.items()):
+            self._drop_code()
+        if not self._code:
+            self._watch(registers.psw_addr, registers)
+            self._watch(registers.psw_addr + PAGE_SIZE, registers)
+
+    def _map(self) -> None:
+        """Give the engine the ranges of storage that there are now; only they can be accessed."""
+        self._layout = self.memory.layout
+        there = dict.fromkeys(self.memory.ranges)
+        for r in self._mapped.keys() - there.keys():
+            self._uc.mem_unmap(r.start, r.npages << PAGE_SHIFT)
+        for r in there.keys() - self._mapped.keys():
+            permissions = UC_PROT_ALL if r.writable else UC_PROT_READ | UC_PROT_EXEC
+            self._uc.mem_map_ptr(r.start, r.npages << PAGE_SHIFT, permissions,
+                                 self._base + (r.first << PAGE_SHIFT))
+        self._mapped = there
+        self._drop_code()
+
+    def _drop_code(self) -> None:
+        self._uc.ctl_flush_tb()
+        self._code.clear()
+        self._seen.clear()
+
+    def _watch(self, address: int, registers: Registers) -> None:
+        """Keep what the page of code at `address` holds, to compare it later."""
+        page = address >> PAGE_SHIFT
+        if page in self._seen:
+            return
+        self._seen.add(page)
+        try:
+            start = self.memory.host_offset(real_address(self.memory, registers, page << PAGE_SHIFT))
+        except ProgramInterruption:
+            return
+        if start not in self._code:
+            self._code[start] = self.memory.storage.map[start:start + PAGE_SIZE]
+
+    # execution
+
+    def run(self, registers: Registers, count: int) -> bool:
+        """Execute `count` instructions or until an interruption ends it.
+
+        Returns:
+            False if storage refused an access, which is then in `refused`.
+        Raises:
+            what `interrupted` raises.
+        """
+        self._registers = registers
+        self.stopped, self.refused = False, None
+        self.load(registers)
+        try:
+            self._uc.emu_start(registers.psw_addr, 0, 0, count)
+        except UcError:
+            self.save(registers)
+            return False
+        if not self.stopped:
+            self.save(registers)
+        return True
+
+    def _on_interruption(self, uc: Uc, number: int, _: object) -> None:
+        self.save(self._registers)
+        address = self._registers.psw_addr
+        self.stopped = True
+        self.stopped = not self._interrupted(number)
+        if self.stopped:
+            uc.emu_stop()
+            return
+        self.load(self._registers)
+        if self._registers.psw_addr != address:
+            uc.reg_write(s390x.UC_S390X_REG_PC, self._registers.psw_addr)
+
+    def _on_refusal(self, _: Uc, access: int, address: int, *_more: object) -> bool:
+        self.refused = (ACCESS[access], address, access in PROTECTED)
+        return False
+
+    def _on_translation(self, _: Uc, block: uc_tb, *_more: object) -> None:
+        """The engine has translated a block of instructions and is about to execute it."""
+        self._watch(block.pc, self._registers)
+        self._watch(block.pc + max(block.size, 1) - 1, self._registers)

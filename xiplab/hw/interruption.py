@@ -1,0 +1,112 @@
+"""Why a processor stopped: what it reports, and how the cause is read from the instruction.
+
+    SupervisorCall        the program asks its kernel (SVC)
+    ProgramInterruption   it could not carry out an instruction (errors.py)
+    Diagnose              a program in supervisor state asks the hypervisor (DIAGNOSE)
+
+The emulator does not tell the code of a program interruption that is not about a translation. Which it
+was follows from the instruction, since such an interruption was seen: `cause`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from xiplab.errors import (
+    DATA,
+    EXECUTE,
+    FIXED_POINT_DIVIDE,
+    OPERATION,
+    PRIVILEGED_OPERATION,
+    SPECIFICATION,
+    ProgramInterruption,
+)
+
+SVC = 0x0A
+EX = 0x44
+DIAGNOSE = 0x83
+EXRL = 0xC600
+VECTOR = 0xE7
+
+
+@dataclass(frozen=True)
+class SupervisorCall:
+    """SVC: `number` is the second byte of the instruction."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """DIAGNOSE: function `code`; the numbers of the two registers that carry its operands."""
+
+    code: int
+    rx: int
+    ry: int
+
+
+Interruption: TypeAlias = SupervisorCall | Diagnose | ProgramInterruption
+
+PRIVILEGED = frozenset({
+    0x80, 0x82, DIAGNOSE, 0x93, 0xAC, 0xAD, 0xAE, 0xB1, 0xB6, 0xB7, 0xE502,
+    *range(0xB202, 0xB205), *range(0xB206, 0xB20E), *range(0xB210, 0xB218), 0xB21B, 0xB220, 0xB221, 0xB223,
+    0xB229, 0xB22A, 0xB22B, 0xB22C, *range(0xB230, 0xB23D), 0xB246, 0xB247, 0xB24B, 0xB24C, 0xB254, 0xB25F,
+    0xB276, 0xB27D, 0xB299, 0xB2B1, 0xB2B2, 0xB905, 0xB909, 0xB91E, 0xB925, 0xB946, 0xB98A, 0xB98D, 0xB98E,
+    0xB99E, 0xB9A2, 0xB9AA, 0xB9AC, 0xB9AF, 0xEB25, 0xEB2F, 0xE303, 0xE313,
+})
+DIVIDES = frozenset({0x1D, 0x5D, 0xB90D, 0xB91D, 0xB987, 0xB997, 0xE30D, 0xE31D, 0xE387, 0xE397})
+"""They need an even register pair; a zero divisor or a quotient too big is what else can go wrong."""
+ALIGNED = frozenset({0xBA, 0xBB, 0xEB14, 0xEB30, 0xEB31, 0xEB3E, 0xE38E, 0xE38F, 0xC802, 0xC804, 0xC805})
+"""Compare-and-swap and its kin: their operand stands on a boundary."""
+TRAPS = frozenset({0xB960, 0xB961, 0xB972, 0xB973, 0xEB21, 0xEB23, 0xEB2B, 0xEC70, 0xEC71, 0xEC72, 0xEC73})
+DATA_GROUPS = frozenset({0xB3, 0xED, 0xE7, *range(0xF8, 0xFE)})
+"""First bytes of floating-point, vector and decimal instructions."""
+TWO_BYTE_GROUPS = frozenset({0xB2, 0xB3, 0xB9, 0xE5})
+SPLIT_GROUPS = frozenset({0xE3, 0xE7, 0xEB, 0xEC, 0xED})
+NIBBLE_GROUPS = frozenset({0xA5, 0xA7, 0xC0, 0xC2, 0xC4, 0xC6, 0xC8, 0xCC})
+
+
+def instruction_length(first: int) -> int:
+    """The length in bytes of an instruction that begins with the byte `first`."""
+    return (2, 4, 4, 6)[first >> 6]
+
+
+def opcode(instruction: bytes) -> int:
+    """The operation code, one byte or two wherever the format keeps them; -1 if bytes are missing."""
+    first = instruction[0]
+    if len(instruction) < instruction_length(first):
+        return -1
+    if first in TWO_BYTE_GROUPS:
+        return first << 8 | instruction[1]
+    if first in SPLIT_GROUPS:
+        return first << 8 | instruction[5]
+    if first in NIBBLE_GROUPS:
+        return first << 8 | instruction[1] & 0x0F
+    return first
+
+
+def cause(instruction: bytes) -> int:
+    """The code of the program interruption that `instruction` met, other than a translation's."""
+    op = opcode(instruction)
+    if op in PRIVILEGED:
+        return PRIVILEGED_OPERATION
+    if op in DIVIDES:
+        register = instruction[3] if op in range(0xB900, 0xBA00) else instruction[1]
+        return SPECIFICATION if register >> 4 & 1 else FIXED_POINT_DIVIDE
+    if op in ALIGNED:
+        return SPECIFICATION
+    if op in TRAPS or op >> (8 if op > 0xFF else 0) in DATA_GROUPS:
+        return DATA
+    return EXECUTE if op in (EX, EXRL) else OPERATION
+
+
+def is_refused_at_once(instruction: bytes) -> bool:
+    """Whether an instruction cannot be carried out whatever storage and registers hold."""
+    op = opcode(instruction) if instruction else 0
+    return op <= 0 or op in PRIVILEGED or op >> 8 == VECTOR
+
+
+def displacement(instruction: bytes) -> int:
+    """D of an operand D(B) or D(X,B) whose base stands in the third byte."""
+    return (instruction[2] & 0x0F) << 8 | instruction[3]
