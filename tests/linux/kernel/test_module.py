@@ -475,8 +475,8 @@ def test_wheel_carries_the_modules(tmp_path: Path) -> None:
 
 # the lesson
 
-def test_insmod_from_a_xip_mount_runs_from_vmalloc_memory() -> None:
-    """K159: a mapping of the file shows the segment's own frames; the module's code does not lie there,
+def test_k159_insmod_from_a_xip_mount_runs_from_vmalloc_memory() -> None:
+    """A mapping of the file shows the segment's own frames; the module's code does not lie there,
     and a byte that changes on the device changes the mapping alone."""
     vm = ZVM()
     vm.segment("RWSEG", size=1 << 20, type="SW", at=0x20000000)

@@ -1,4 +1,4 @@
-"""Reading and writing in place: conformance rows K102 to K127."""
+"""Reading and writing in place: conformance rows K102 to K125."""
 
 import errno
 
