@@ -1,4 +1,4 @@
-"""Conformance rows K126, K127 and K144 to K160: what the rest of the kernel does with a file in place,
+"""Conformance rows K126, K127 and K144 to K157: what the rest of the kernel does with a file in place,
 and with one in the page cache."""
 
 from __future__ import annotations
@@ -9,19 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from mounts import PLACES, Mounted, on_disk
 
 from xiplab import (
-    MAP_PRIVATE,
     MAP_SHARED,
     O_CREAT,
     O_DIRECT,
     O_RDONLY,
     O_RDWR,
     O_WRONLY,
-    PROT_EXEC,
     PROT_READ,
     PROT_WRITE,
 )
@@ -29,7 +26,6 @@ from xiplab.errors import Signal
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.fs.aio import IOCB_CMD_PREAD, io_setup
 from xiplab.linux.fs.fcntl import F_SETFL
-from xiplab.linux.fs.open import allow_write_access, deny_write_access
 from xiplab.linux.include.blkdev import WRITE, Bio, RequestQueue
 from xiplab.linux.include.mm import MS_SYNC, Page
 from xiplab.linux.mm.madvise import POSIX_FADV_DONTNEED
@@ -225,37 +221,3 @@ def test_k157_shared_writable_mapping_of_a_file_open_for_reading_is_eacces(place
     fd = guest.open(H, O_RDONLY)
     with refused(errno.EACCES):
         guest.mmap(fd, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED)
-
-
-def test_k158_executed_file_cannot_be_written_nor_a_written_one_executed(xip: Mounted) -> None:
-    """As execve does it: deny_write_access() while the program runs."""
-    inode = xip.inode(H)
-    deny_write_access(inode)
-    with refused(errno.ETXTBSY):
-        xip.guest.open(H, O_RDWR)
-    with refused(errno.ETXTBSY):
-        xip.guest.truncate(H, 0)
-    allow_write_access(inode)
-    xip.guest.open(H, O_RDWR)
-    with refused(errno.ETXTBSY):
-        deny_write_access(inode)
-
-
-def test_k160_two_tasks_share_text_and_copy_the_data_they_touch(xip: Mounted) -> None:
-    """Page 0 as text and page 2 as data, mapped privately as the ELF loader does it, in two tasks."""
-    guest = xip.guest
-    tasks = [guest.process("sh"), guest.process("sh")]
-    before = guest.frames
-    text, data = [], []
-    for task in tasks:
-        fd = task.open(H)
-        text.append(task.mmap(fd, PAGE_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE))
-        data.append(task.mmap(fd, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 2 * PAGE_SIZE))
-    for number, (code, variables) in enumerate(zip(text, data, strict=True)):
-        assert code[0] == PAGE0[0]
-        variables[0] = number
-    used = guest.frames - before
-
-    assert np.shares_memory(text[0].frame(), text[1].frame())
-    assert [variables[0] for variables in data] == [0, 1]
-    assert (used["anonymous"], used["page cache"]) == (2, 0)

@@ -146,6 +146,20 @@ def test_bss_beyond_is_anonymous(guest: Guest) -> None:
     assert (vma.vm_file, vma.vm_end) == (None, COUNTER + 3 * PAGE_SIZE)
 
 
+def test_k160_program_started_twice_shares_its_text_and_copies_touched_data(vm: ZVM, guest: Guest) -> None:
+    """One set of text frames, the segment's own; a private copy of each page of .data that was stored to."""
+    processes = [started(guest, "greet") for _ in range(2)]
+    before = guest.frames["anonymous"]
+    text = [touch(process, 0x1000000) for process in processes]
+    loaded = [touch(process, COUNTER) for process in processes]
+    stored = [touch(process, COUNTER, b"x") for process in processes]
+
+    assert all(np.shares_memory(text[0], frame) for frame in (text[1], vm.segments["SHLIB"].mem))
+    assert np.shares_memory(loaded[0], loaded[1])
+    assert not np.shares_memory(stored[0], stored[1])
+    assert guest.frames["anonymous"] - before == 2
+
+
 def test_two_guests_share_a_library_at_different_addresses(vm: ZVM) -> None:
     """The dynamic linker is mapped at another address in each guest, on the same frames."""
     first, second = started(boot(vm, "LINUX1"), "greet"), started(boot(vm, "LINUX2"), "shout")
@@ -301,8 +315,8 @@ def test_execve_what_is_no_executable_file_raises_eacces(guest: Guest, path: str
     assert failure.value.errno == errno.EACCES
 
 
-def test_execve_of_a_file_open_for_writing_raises_etxtbsy(guest: Guest) -> None:
-    """K158: a file that is open for writing cannot be executed."""
+def test_k158_execve_of_a_file_open_for_writing_raises_etxtbsy(guest: Guest) -> None:
+    """A file that is open for writing cannot be executed."""
     path = write_program(guest, (PROGRAMS / "bin/hello").read_bytes())
     fd = guest.open(path, O_RDWR)
     with pytest.raises(OSError, match="open for writing") as failure:
@@ -313,8 +327,8 @@ def test_execve_of_a_file_open_for_writing_raises_etxtbsy(guest: Guest) -> None:
     assert failure.value.errno == errno.ETXTBSY
 
 
-def test_open_for_writing_of_a_running_program_raises_etxtbsy(guest: Guest) -> None:
-    """K158: a running program cannot be opened for writing, nor truncated; after it ends it can."""
+def test_k158_open_for_writing_of_a_running_program_raises_etxtbsy(guest: Guest) -> None:
+    """A running program cannot be opened for writing, nor truncated; after it ends it can."""
     path = write_program(guest, (PROGRAMS / "bin/hello").read_bytes())
     process = guest.process("shell")
     process.execve(path, ["x"])
