@@ -18,9 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xiplab.hw.nor import NorChip
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.dcssblk import dcssblk_init
 from xiplab.linux.drivers.disk import disk_add
+from xiplab.linux.drivers.mtd.mtdblock_ro import mtdblock_add_mtd, mtdblock_ro_devops
+from xiplab.linux.drivers.mtd.mtdcore import mtd_table
+from xiplab.linux.drivers.mtd.physmap import physmap_flash_probe
 from xiplab.linux.fs.binfmt_elf import elf_format
 from xiplab.linux.fs.devtmpfs import devtmpfs_fs_type
 from xiplab.linux.fs.exec import register_binfmt
@@ -32,15 +36,19 @@ from xiplab.linux.fs.sysfs import sysfs_fs_type
 from xiplab.linux.include.blkdev import BlockDeviceOperations, GenDisk
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Zone
+from xiplab.linux.include.mtd import MtdPartition
 from xiplab.linux.kernel.task import kernel_power_off, new_task
 from xiplab.linux.mm.filemap import shrink_page_cache
 from xiplab.process import Process
-from xiplab.units import MiB, Pfn, page_count
+from xiplab.units import GiB, KiB, MiB, Paddr, Pfn, page_count
 from xiplab.zvm.cp import ControlProgram
 from xiplab.zvm.machine import VirtualMachine
 
 KERNEL_SIZE = 1 * MiB
 """The lowest part of storage, kept for the kernel itself: lowcore and the blocks of DIAGNOSE."""
+
+FLASH = Paddr(1 * GiB)
+"""Where a flash chip answers, unless it is told otherwise: behind any guest's own storage."""
 
 
 class ZVM(ControlProgram):
@@ -128,6 +136,29 @@ class Guest(Process):
     def add_disk(self, name: str, image: bytes | Path | int) -> GenDisk:
         """Give the guest an ordinary disk, /dev/<name>, with a copy of `image` (or that many zeros)."""
         return disk_add(self.kernel, name, image)
+
+    def add_flash(self, image: bytes, size: int, block_size: int = 64 * KiB, *, at: Paddr = FLASH,
+                  fops: BlockDeviceOperations = mtdblock_ro_devops) -> NorChip:
+        """Wire a NOR flash chip of `size` bytes to the guest, with `image` burned into it.
+
+        The image is the partition mtd0 and the disk /dev/mtdblock0; the rest of the same chip is mtd1.
+        Args:
+            block_size: of an erase block, in bytes. at: where the chip answers.
+            fops: the disk's table; mtdblock_ro.py has others.
+        Raises:
+            OSError: EINVAL sizes that no chip has, or an image that ends within an erase block; ENOSPC
+                the image leaves no block over; EBUSY storage is there already.
+        """
+        if len(image) % block_size:
+            raise OSError(errno.EINVAL, f"flash: {len(image)} bytes, not a multiple of {block_size}")
+        if len(image) >= size:
+            raise OSError(errno.ENOSPC, f"flash: {len(image)} bytes in a chip of {size}: nothing is left")
+        chip = NorChip(self.kernel.memory.storage, size, block_size)
+        chip.burn(0, image)
+        physmap_flash_probe(self.kernel, "flash", at, [chip],
+                            [MtdPartition("root", len(image)), MtdPartition("log")])
+        mtdblock_add_mtd(mtd_table(self.kernel)[0], fops=fops)
+        return chip
 
     def plug(self, disk_name: str, **operations: Callable[..., Any] | None) -> BlockDeviceOperations:
         """Put other operations into a disk's table; returns the table that was there.

@@ -6,23 +6,17 @@ import numpy as np
 import pytest
 
 from xiplab import ZVM, Guest
-from xiplab.hw.nor import NorChip
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.axonram import axon_ram_devops_2_6_26, axon_ram_probe
 from xiplab.linux.drivers.brd import brd_fops, brd_fops_without_xip, brd_init
 from xiplab.linux.drivers.mtd.kthread import pass_time
-from xiplab.linux.drivers.mtd.mtdblock_ro import (
-    mtdblock_add_mtd,
-    mtdblock_ro_devops,
-    mtdblock_ro_devops_unpointed,
-)
+from xiplab.linux.drivers.mtd.mtdblock_ro import mtdblock_ro_devops, mtdblock_ro_devops_unpointed
 from xiplab.linux.drivers.mtd.mtdcore import mtd_erase, mtd_erase_wait, mtd_table
-from xiplab.linux.drivers.mtd.physmap import physmap_flash_probe
 from xiplab.linux.drivers.rd import rd_init, rd_load_image, reserve_initrd
 from xiplab.linux.include.blkdev import WRITE, BlockDeviceOperations
 from xiplab.linux.include.mm import Zone
-from xiplab.linux.include.mtd import MTD_ERASE_DONE, MTD_ERASING, EraseInfo, MtdInfo, MtdPartition
+from xiplab.linux.include.mtd import MTD_ERASE_DONE, MTD_ERASING, EraseInfo, MtdInfo
 from xiplab.linux.mm.highmem import alloc_highpage, highmem_init
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.trace import Recording
@@ -52,13 +46,8 @@ def fill(guest: Guest, disk: str, image: bytes) -> None:
 
 def add_flash(guest: Guest, image: bytes, fops: BlockDeviceOperations = mtdblock_ro_devops) -> MtdInfo:
     """mtd0 holds the image and is /dev/mtdblock0; mtd1, which is returned, is the rest of the same chip."""
-    chip = NorChip(guest.kernel.memory.storage, 2 * MiB)
-    chip.burn(0, image)
-    physmap_flash_probe(guest.kernel, "flash", FLASH, [chip],
-                        [MtdPartition("root", len(image)), MtdPartition("log")])
-    root, log = mtd_table(guest.kernel).values()
-    mtdblock_add_mtd(root, fops=fops)
-    return log
+    guest.add_flash(image, 2 * MiB, at=FLASH, fops=fops)
+    return mtd_table(guest.kernel)[1]
 
 
 def cached(guest: Guest, path: str = "/mnt/text") -> int:
@@ -79,6 +68,15 @@ def test_xip_on_flash_is_in_place(guest: Guest, image: bytes) -> None:
     assert cached(guest) == 0
     assert rec.bytes_copied == len(TEXT)
     assert np.shares_memory(text.frame(), log.priv.master.priv.devices[0].window)
+
+
+@pytest.mark.parametrize(("nbytes", "number"), [(64 * KiB + 1, errno.EINVAL), (2 * MiB, errno.ENOSPC)])
+def test_add_flash_refuses_an_image_that_does_not_fit(guest: Guest, nbytes: int, number: int) -> None:
+    with pytest.raises(OSError, match="flash") as caught:
+        guest.add_flash(bytes(nbytes), 2 * MiB)
+
+    assert caught.value.errno == number
+    assert mtd_table(guest.kernel) == {}
 
 
 def test_writers_to_the_same_chip_wait_until_umount(guest: Guest, image: bytes) -> None:

@@ -38,6 +38,7 @@ import numpy as np
 
 from xiplab.hw.memory import Storage
 from xiplab.ondisk import Bytes, OnDisk, le16, le32, u8
+from xiplab.trace import Tracepoint
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, KiB
 
 READ_ARRAY, READ_STATUS, CLEAR_STATUS, READ_ID, READ_QUERY = 0xFF, 0x70, 0x50, 0x90, 0x98
@@ -57,6 +58,9 @@ FEATURE_SUSPEND_ERASE, FEATURE_SUSPEND_PROGRAM, FEATURE_INSTANT_LOCK = 0x2, 0x4,
 WORD_TIMEOUT_TYP, BUF_TIMEOUT_TYP, ERASE_TIMEOUT_TYP = 6, 9, 9
 """Typical times as the table gives them: 2**6 us a word, 2**9 us a buffer, 2**9 ms an erase."""
 SUSPEND_US = 20.0
+
+tp_cycle = Tracepoint("flash cycle")
+"""A bus cycle wrote to a chip: address, value, and what reads return before it: mode."""
 
 char3: TypeAlias = Annotated[bytes, "S3"]
 
@@ -189,6 +193,8 @@ class NorChip:
         """
         if address % 2 or not 0 <= address < self.size:
             raise OSError(errno.EINVAL, f"flash: bus cycle at {address:#x} (words of {self.size} bytes)")
+        if tp_cycle.probes:
+            tp_cycle(address=address, value=value, mode=self.mode)
         cycle, self._cycle = self._cycle, self._command
         cycle(address, value)
 
