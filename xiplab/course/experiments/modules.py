@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import errno
 from functools import cache
-from pathlib import Path
 
-import xiplab
 from xiplab.course.experiments.stage import Stage, action
 from xiplab.guest import ZVM, Guest
 from xiplab.linux.include.elf import Elf64Ehdr, Elf64Shdr
@@ -29,6 +27,7 @@ from xiplab.linux.kernel.module import delete_module, insmod
 from xiplab.linux.mm.vmalloc import vmalloc
 from xiplab.mapping import Mapping
 from xiplab.ondisk import Bytes
+from xiplab.tools.image import DATA
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.trace import Recording
 from xiplab.units import PAGE_SIZE, KiB, MiB
@@ -41,7 +40,7 @@ USED_BEFORE = 16 * PAGE_SIZE
 
 @cache
 def module_file() -> bytes:
-    return (Path(xiplab.__file__).parent / "data" / "modules" / "hello.ko").read_bytes()
+    return (DATA / "modules" / "hello.ko").read_bytes()
 
 
 @cache
