@@ -109,7 +109,7 @@ def test_get_xip_runs_asks_for_what_it_needs_while_somebody_records() -> None:
         assert expand(mapping, 0, 100) == in_runs
 
     blocks = [run for run in ext2_get_xip_runs(mapping, Pgoff(0), 100, False) if run[1] is not None]
-    asked = [event for event in recording.events if "direct_access_run" in event.name]
+    asked = [event for event in recording.events if "direct_access" in event.name]
     assert len(asked) >= len(blocks) > 1
 
 

@@ -46,6 +46,9 @@ from xiplab.linux.include.fs import (
 )
 from xiplab.linux.include.sched import CAP_FOWNER, CAP_MKNOD, Task
 
+NOT_A_FILE = dict.fromkeys(NOT_NORMAL, errno.EISDIR)
+NOT_TO_REMOVE = {b".": errno.EINVAL, b"..": errno.ENOTEMPTY, ROOT: errno.EBUSY}
+
 
 def may_create(task: Task, directory: Inode) -> None:
     """Raises OSError ENOENT for a deleted directory, EROFS, EACCES."""
@@ -148,7 +151,7 @@ def _existing(task: Task, name: PathName, not_normal: dict[bytes, int]) -> Dentr
 def do_rmdir(task: Task, name: PathName) -> None:
     """rmdir(2). Raises OSError ENOTEMPTY, ENOTDIR, EBUSY something is mounted there, EINVAL for ".",
     ENOENT, EACCES, EROFS."""
-    dentry = _existing(task, name, {b".": errno.EINVAL, b"..": errno.ENOTEMPTY, ROOT: errno.EBUSY})
+    dentry = _existing(task, name, NOT_TO_REMOVE)
     directory = _directory_of(dentry)
     may_delete(task, directory, dentry, isdir=True)
     if directory.i_op.rmdir is None:
@@ -161,7 +164,7 @@ def do_rmdir(task: Task, name: PathName) -> None:
 
 def do_unlink(task: Task, name: PathName) -> None:
     """unlink(2): the name goes at once, the file with its last open descriptor."""
-    dentry = _existing(task, name, dict.fromkeys(NOT_NORMAL, errno.EISDIR))
+    dentry = _existing(task, name, NOT_A_FILE)
     directory, inode = _directory_of(dentry), inode_of(dentry)
     if has_slash(name):
         number = errno.EISDIR if is_dir(inode) else errno.ENOTDIR

@@ -10,8 +10,8 @@ The first block of a file has a window, too, at the place where the long way wou
 taken before it is asked for, so nothing has to be given back, and the block is always the one that the
 long way would take.
 
-Interface: ext2_window(), ext2_take_next(), task_goal(). Any other allocation or truncation of the file
-ends the window (remember_allocation in indirect.py).
+Interface: ext2_window(), ext2_take_next(), ext2_link_next(), task_goal(). Any other allocation or
+truncation of the file ends the window (remember_allocation in indirect.py).
 
 Kernel: none (ext2_get_blocks and ext2_new_blocks, for one block)
 """
@@ -56,6 +56,7 @@ def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
             or window.bitmap[bit >> 3] >> (bit & 7) & 1 or sb.s_flags & MS_SYNCHRONOUS
             or info.s_freeblocks_counter <= info.s_r_blocks_count or not window.group.free_blocks
             or (ei.i_data[slot] if bh is None else POINTER.unpack_from(bh.b_data, slot * 4)[0])):
+        ei.i_window = None
         return None
     return window
 
@@ -91,27 +92,32 @@ def _open_window(inode: Inode, iblock: int) -> Ext2Window | None:
 
 
 def ext2_take_next(inode: Inode, window: Ext2Window) -> Block:
-    """Take the window's block and make it part of the file. It is not zeroed."""
-    ei: Ext2InodeInfo = inode.i_private
+    """Take the window's block. It belongs to nobody until ext2_link_next(); it is not zeroed."""
     sb = inode.i_sb
-    block, slot, bit, group = window.block, window.slot, window.bit, window.group
+    bit, group = window.bit, window.group
     window.bitmap[bit >> 3] |= 1 << (bit & 7)
     assert group.block_bits is not None
     group.block_bits.b_dirty = True
     group.free_blocks -= 1
     group.store_counts()
     sb.s_fs_info.s_freeblocks_counter -= 1
+    inode.i_blocks += sb.s_blocksize >> SECTOR_SHIFT
+    inode.i_dirty = True
+    return Block(window.block)
+
+
+def ext2_link_next(inode: Inode, window: Ext2Window) -> None:
+    """Make the block that was taken part of the file, and move the window behind it."""
+    ei: Ext2InodeInfo = inode.i_private
+    block, slot = window.block, window.slot
     if window.bh is None:
         ei.i_data[slot] = block
     else:
         POINTER.pack_into(window.bh.b_data, slot * 4, block)
         window.bh.b_dirty = True
         inode.i_mapping.private_list.add(window.bh)
-    inode.i_blocks += sb.s_blocksize >> SECTOR_SHIFT
-    inode.i_dirty = True
     ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = window.iblock, block, slot
     window.iblock += 1
     window.block = block + 1
     window.slot = slot + 1
-    window.bit = bit + 1
-    return Block(block)
+    window.bit += 1

@@ -135,6 +135,19 @@ def _flip_bits(bitmap: memoryview, start: int, bits: int, count: int) -> None:
     chunk[:] = (int.from_bytes(chunk, "little") ^ bits << (start & 7)).to_bytes(len(chunk), "little")
 
 
+def _clear_bits(bitmap: memoryview, start: int, count: int) -> int:
+    """Clear bits; returns how many were set."""
+    if count == 1:
+        at, mask = start >> 3, 1 << (start & 7)
+        if not bitmap[at] & mask:
+            return 0
+        bitmap[at] ^= mask
+        return 1
+    taken = _bits(bitmap, start, count)
+    _flip_bits(bitmap, start, taken, count)
+    return taken.bit_count()
+
+
 def ext2_try_to_allocate(bitmap: memoryview, goal: int, end: int, count: int) -> tuple[int, int]:
     """Take up to `count` bits in a row, from `goal` on (-1: anywhere): (first bit, how many).
 
@@ -231,7 +244,7 @@ def ext2_free_blocks(inode: Inode, block: int, count: int) -> None:
         OSError: EIO if a bitmap cannot be read.
     """
     sb = inode.i_sb
-    info = EXT2_SB(sb)
+    info: Ext2SbInfo = sb.s_fs_info
     if block < info.s_first_data_block or block + count > info.s_blocks_count:
         ext2_error(sb, "ext2_free_blocks",
                    f"Freeing blocks not in datazone - block = {block}, count = {count}")
@@ -249,17 +262,15 @@ def ext2_free_blocks(inode: Inode, block: int, count: int) -> None:
 def _free_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -> int:
     """Clear bits of one group; returns how many were set."""
     block = group.first_block + bit
-    bh = read_block_bitmap(sb, group)
-    if in_system_zone(EXT2_SB(sb).s_itb_per_group, group, block, count):
+    bh = group.block_bits or read_block_bitmap(sb, group)
+    if in_system_zone(sb.s_fs_info.s_itb_per_group, group, block, count):
         ext2_error(sb, "ext2_free_blocks",
                    f"Freeing blocks in system zones - Block = {block}, count = {count}")
         return 0
-    taken = _bits(bh.b_data, bit, count)
-    freed = taken.bit_count()
+    freed = _clear_bits(bh.b_data, bit, count)
     if freed != count:
         ext2_error(sb, "ext2_free_blocks", f"bit already cleared for block {block}: {count - freed} of "
                                            f"{count} blocks")
-    _flip_bits(bh.b_data, bit, taken, count)
     mark_buffer_dirty(bh)
     group_adjust_blocks(sb, group, freed)
     if sb.s_flags & MS_SYNCHRONOUS:

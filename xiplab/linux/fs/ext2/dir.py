@@ -310,7 +310,10 @@ def _find_room(directory: Inode, index: DirIndex, wanted: int) -> tuple[int, int
 
     At the end of the directory: a whole new block.
     """
-    first = max(pos for length, pos in index.room.items() if length <= wanted)
+    first = index.room.get(wanted, 0)
+    for length, pos in index.room.items():
+        if length < wanted and pos > first:
+            first = pos
     for n in range(first >> PAGE_SHIFT, page_count(directory.i_size)):
         if n not in index.records:
             raise index.bad.get(n) or OSError(errno.EIO, f"{directory}: page {n} was not read")

@@ -35,7 +35,7 @@ from xiplab.linux.fs.buffer import (
     sb_getblk,
     sync_dirty_buffer,
 )
-from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window, task_goal
+from xiplab.linux.fs.ext2.append import ext2_link_next, ext2_take_next, ext2_window, task_goal
 from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks
 from xiplab.linux.fs.ext2.ext2 import (
     EXT2_I,
@@ -249,10 +249,13 @@ def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> 
             to no file (Q12).
     """
     clear_target = EXT2_SB(inode.i_sb).s_clear_xip_target
-    if create and maxblocks == 1 and clear_target is None \
-            and (window := ext2_window(inode, iblock)) is not None:
+    if create and maxblocks == 1 and (window := ext2_window(inode, iblock)) is not None:
+        block = ext2_take_next(inode, window)
+        if clear_target is not None:
+            clear_target(inode, block, 1)
+        ext2_link_next(inode, window)
         inode.i_ctime = current_fs_time(inode.i_sb)
-        return ext2_take_next(inode, window), 1, True
+        return block, 1, True
     offsets, boundary = ext2_block_to_path(inode, iblock)
     chain = ext2_get_branch(inode, offsets)
     bh, slot, key = place = chain[-1]
@@ -293,12 +296,12 @@ def ext2_block_runs(inode: Inode, first: int, count: int) -> Iterator[tuple[int,
     data: list[int] = inode.i_private.i_data
     end = first + count
     if first < EXT2_NDIR_BLOCKS:
-        yield from _direct_runs(data[first:end if end < EXT2_NDIR_BLOCKS else EXT2_NDIR_BLOCKS], first)
+        yield from direct_runs(data[first:end if end < EXT2_NDIR_BLOCKS else EXT2_NDIR_BLOCKS], first)
     if end > EXT2_NDIR_BLOCKS:
         yield from _indirect_runs(inode, max(first, EXT2_NDIR_BLOCKS), end)
 
 
-def _direct_runs(blocks: list[int], first: int) -> Iterator[tuple[int, int, int]]:
+def direct_runs(blocks: list[int], first: int) -> Iterator[tuple[int, int, int]]:
     """Pointers to blocks in a row, and zeros in a row, each as one run."""
     start, last = 0, len(blocks) - 1
     for at, block in enumerate(blocks):
@@ -360,7 +363,7 @@ def _subtree_leaves(sb: SuperBlock, block: int, level: int, base: int, wanted: r
 
 
 def _runs(row: list[NDArray[np.uint32]], first: int) -> Iterator[tuple[int, int, int]]:
-    """As _direct_runs, for many pointers; `first` is the block of the file that the first one is for."""
+    """As direct_runs, for many pointers; `first` is the block of the file that the first one is for."""
     if not row:
         return
     pointers = np.concatenate(row)

@@ -21,7 +21,7 @@ from xiplab.linux.fs.buffer import BufferHead, bforget, mark_buffer_dirty_inode,
 from xiplab.linux.fs.ext2.balloc import ext2_free_blocks
 from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, ext2_error
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_IND_BLOCK, EXT2_NDIR_BLOCKS
-from xiplab.linux.fs.ext2.indirect import addr_per_block, pointers_of, remember_allocation
+from xiplab.linux.fs.ext2.indirect import addr_per_block, direct_runs, pointers_of, remember_allocation
 from xiplab.linux.fs.inode import mark_inode_dirty
 from xiplab.linux.include.fs import Inode
 
@@ -46,17 +46,13 @@ def ext2_free_data(inode: Inode, blocks: NDArray[np.uint32]) -> None:
 def _free_direct(inode: Inode, first: int) -> None:
     """Free the direct blocks from `first` on. Most files are this small, so no arrays are made."""
     data = EXT2_I(inode).i_data
-    start = count = 0
-    for slot in range(first, EXT2_NDIR_BLOCKS):
-        block, data[slot] = data[slot], 0
-        if count and block == start + count:
-            count += 1
-            continue
-        if count:
-            ext2_free_blocks(inode, start, count)
-        start, count = block, 1 if block else 0
-    if count:
-        ext2_free_blocks(inode, start, count)
+    blocks = data[first:EXT2_NDIR_BLOCKS]
+    data[first:EXT2_NDIR_BLOCKS] = [0] * len(blocks)
+    while blocks and not blocks[-1]:
+        blocks.pop()
+    for _, block, count in direct_runs(blocks, first):
+        if block:
+            ext2_free_blocks(inode, block, count)
 
 
 def _read_indirect(inode: Inode, block: int) -> BufferHead | None:

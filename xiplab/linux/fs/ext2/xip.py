@@ -19,7 +19,7 @@ import numpy as np
 
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
-from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
+from xiplab.linux.fs.ext2.append import ext2_link_next, ext2_take_next, ext2_window
 from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2XipRun, ext2_msg
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
@@ -64,11 +64,11 @@ def ext2_clear_xip_target(inode: Inode, block: int, count: int = 1) -> None:
         OSError: what direct_access answers.
     """
     memory = inode.i_sb.s_kernel.memory
-    if count == 1:
-        memory.span(_inode_direct_access(inode, block)[0], PAGE_SIZE, "store")[:] = ZERO_PAGE
-        return
     while count:
         kaddr, _, n = _device_run(inode.i_sb, block, count)
+        if n == 1:
+            memory.span(kaddr, PAGE_SIZE, "store")[:] = ZERO_PAGE
+            return
         np.asarray(memory.span(kaddr, n * PAGE_SIZE, "store"))[:] = 0
         block += n
         count -= n
@@ -102,6 +102,7 @@ def ext2_get_xip_next(mapping: AddressSpace, pgoff: Pgoff) -> int:
     except OSError:
         return 0
     ext2_take_next(inode, window)
+    ext2_link_next(inode, window)
     return kaddr
 
 
@@ -181,7 +182,8 @@ def _device_run(sb: SuperBlock, block: int, count: int) -> tuple[int, int, int]:
     if run is None or run.asked is not asked or not run.first <= block < run.end:
         sector = block_to_sector(block, PAGE_SIZE)
         if asked is None or tp_copy.probes:
-            return bdev_direct_access_run(bdev, sector, count)
+            return bdev_direct_access_run(bdev, sector, count) if count > 1 \
+                else (*bdev_direct_access(bdev, sector), 1)
         kaddr, pfn, n = bdev_direct_access_run(bdev, sector, max(info.s_blocks_count - block, 1))
         run = info.s_xip_run = Ext2XipRun(asked, block, block + n, kaddr - (block << PAGE_SHIFT), pfn - block)
     left = run.end - block
