@@ -70,17 +70,18 @@ def _chosen(experiment: Disk, row: Row, cells: list[panels.Text]) -> panels.Row:
 
 
 def _way(experiment: Disk) -> panels.StepsPanel:
-    steps: list[panels.Step] = [{"text": line} for line in experiment.path]
+    steps: list[panels.Step] = [{"text": what, "note": note} for what, _, note in
+                                (line.partition(": ") for line in experiment.path)]
     steps = steps or [{"text": "nothing was copied, no frame was taken"}]
     return {"kind": "steps", "area": "way", "title": "What the last action did", "steps": steps,
             "at": len(steps) - 1}
 
 
-def _bill(experiment: Disk) -> panels.BarsPanel:
-    bars: list[panels.Bar] = [{"text": what, "parts": [{"text": "copied", "value": nbytes}]}
-                              for what, nbytes in sorted(experiment.bill.items())]
-    return {"kind": "bars", "area": "bill", "title": f"Copied so far: {experiment.copied:,} bytes",
-            "unit": "bytes", "bars": bars}
+def _bill(experiment: Disk) -> panels.FactsPanel:
+    facts: list[panels.Fact] = [{"name": what, "text": f"{nbytes:,}"}
+                                for what, nbytes in sorted(experiment.bill.items())]
+    return {"kind": "facts", "area": "bill", "title": f"Copied so far: {experiment.copied:,} bytes",
+            "facts": facts}
 
 
 def _frames(experiment: Disk) -> panels.FactsPanel:
@@ -113,7 +114,7 @@ def _controls(experiment: Disk) -> list[panels.Control]:
 def scene_of(experiment: Disk) -> panels.Scene:
     """The experiment as a scene."""
     return {"title": f"A program, the page cache and the {experiment.name}",
-            "areas": [["program", "cache", "device"], ["way", "bill", "bill"], ["way", "frames", "frames"]],
+            "areas": [["program", "cache", "device"], ["way", "bill", "frames"]],
             "panels": [_program(experiment), _cache(experiment), _device(experiment), _way(experiment),
                        _bill(experiment), _frames(experiment)],
             "controls": _controls(experiment),

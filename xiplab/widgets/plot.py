@@ -19,13 +19,14 @@ from io import BytesIO
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 """The first plot on a computer makes a list of its fonts, and would say so in the notebook."""
 
 STYLES = (("#D55E00", "-", "o"), ("#0072B2", "--", "s"), ("#009E73", ":", "^"), ("#CC79A7", "-.", "D"))
 INK, GROUND = "#222222", "#FFFFFF"
-WIDTH, HEIGHT, DPI = 4.6, 3.3, 96
+WIDTH, HEIGHT, DPI = 4.9, 3.3, 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,12 @@ def _draw(axes: Axes, panel: Panel) -> None:
     if panel.log:
         axes.set_xscale("log", base=2)
         axes.set_yscale("log", base=10)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     for line, (color, dashes, shape) in zip(panel.lines, STYLES, strict=False):
         axes.plot(line.xs, line.ys, color=color, linestyle=dashes, marker=shape, linewidth=2, clip_on=False)
-        axes.annotate(line.name, (line.xs[-1], line.ys[-1]), xytext=(-4, 8), textcoords="offset points",
-                      ha="right", color=color, fontweight="bold")
-    axes.margins(y=0.18)
+        axes.annotate(line.name.replace(", ", ",\n"), (line.xs[-1], line.ys[-1]), xytext=(9, 0),
+                      textcoords="offset points", va="center", color=color, fontweight="bold")
     if not panel.log:
         axes.set_ylim(bottom=0)
 
