@@ -1,5 +1,5 @@
-// Links: lines between elements of a scene, drawn over the panels. They say nothing that a key does not
-// say too, so screen readers pass them by, and a narrow page leaves them out.
+// Links: lines between elements of a scene, drawn behind what the panels hold. They say nothing that a
+// key does not say too, so screen readers pass them by, and a narrow page leaves them out.
 
 const SVG = new DOMParser().parseFromString("<svg>", "text/html").body.firstChild.namespaceURI;
 

@@ -12,7 +12,7 @@ function buildField(field) {
     ? makeFocusable("select", {}, ...field.choices.map((choice, index) => make(
       "option", { value: index, selected: choice === field.value && "" }, choice)))
     : makeFocusable("input", { type: "text", autocomplete: "off", spellcheck: "false", value: field.value,
-                               size: field.kind === "number" ? 8 : Math.max(8, String(field.value).length + 2) });
+                               size: field.kind === "number" ? 5 : Math.max(8, String(field.value).length + 2) });
   const read = () => {
     if (field.kind === "choice") return field.choices[Number(node.value)];
     if (field.kind === "text") return node.value;
