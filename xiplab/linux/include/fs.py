@@ -88,6 +88,8 @@ class AddressSpaceOperations(OperationsTable):
     get_xip_next(mapping, pgoff) -> address: get_xip_mem with create, for the page behind the last new one
         of a growing file, if that is simple; else 0. The page is not zeroed: the caller does that, or
         overwrites it whole. The model's own.
+    truncate_page(mapping, from_): zero the last page from byte `from_` of the file on. None: as
+        get_xip_mem or readpage say. Kernel: none (a flag of the inode, from 4.0 on)
 
     Raises:
         OSError: EINVAL for a table with get_xip_mem and readpage or writepage: one of them would
@@ -103,6 +105,7 @@ class AddressSpaceOperations(OperationsTable):
     get_xip_mem: Callable[[AddressSpace, Pgoff, bool], tuple[int, Pfn]] | None = None
     get_xip_runs: Callable[[AddressSpace, Pgoff, int, bool], list[XipRun]] | None = None
     get_xip_next: Callable[[AddressSpace, Pgoff], int] | None = None
+    truncate_page: Callable[[AddressSpace, int], None] | None = None
 
     def __post_init__(self) -> None:
         if self.get_xip_mem and (self.readpage or self.writepage):

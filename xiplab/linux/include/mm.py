@@ -132,12 +132,15 @@ class VmOperations(OperationsTable):
 
     fault(vma, vmf): put a page at vmf.virtual_address; raises Signal.
     page_mkwrite(vma, page): a clean page-cache page is about to be written through the mapping.
+    pfn_mkwrite(vma, pgoff): the same for a frame that no page cache has (v4.1); it may unmap the page, and
+        the store comes again. With it such frames are protected until their first store.
     """
 
     open: Callable[[VmAreaStruct], None] | None = None
     close: Callable[[VmAreaStruct], None] | None = None
     fault: Callable[[VmAreaStruct, VmFault], None] | None = None
     page_mkwrite: Callable[[VmAreaStruct, Page], None] | None = None
+    pfn_mkwrite: Callable[[VmAreaStruct, Pgoff], None] | None = None
 
 
 @dataclass(eq=False)

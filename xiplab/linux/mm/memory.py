@@ -217,13 +217,15 @@ def page_mkclean(page: Page) -> None:
 def vm_insert_mixed(vma: VmAreaStruct, vaddr: Vaddr, pfn: Pfn) -> None:
     """Map the frame `pfn`, which need not be a page of the page cache, at `vaddr`.
 
-    The entry is protected unless the area is shared and may be written.
+    The entry is protected unless the area is shared and may be written, and nobody wants to be told of
+    the first store.
     Raises:
         OSError: EBUSY if a page is mapped there already; ENOMEM without room for tables.
     """
     if follow_pte(vma.vm_mm, vaddr) is not None:
         raise OSError(errno.EBUSY, f"{vma}: {vaddr:#x} is mapped already")
-    _set_pte(vma, vaddr, pfn, writable=may_store_directly(vma))
+    wants_notify = vma.vm_ops is not None and vma.vm_ops.pfn_mkwrite is not None
+    _set_pte(vma, vaddr, pfn, writable=may_store_directly(vma) and not wants_notify)
 
 
 def may_store_directly(vma: VmAreaStruct) -> bool:
@@ -295,6 +297,8 @@ def do_wp_page(vma: VmAreaStruct, vaddr: Vaddr, pfn: Pfn) -> str:
         page = _cached_page(vma, vaddr, pfn)
         if page is not None and vaddr not in vma.anon:
             _page_mkwrite(vma, page)
+        elif not _pfn_mkwrite(vma, vaddr):
+            return "unmapped again"
         _set_pte(vma, vaddr, pfn, writable=True)
         return "made writable"
     pte_clear(vma, vaddr)
@@ -306,6 +310,13 @@ def _page_mkwrite(vma: VmAreaStruct, page: Page) -> None:
     if vma.vm_ops is not None and vma.vm_ops.page_mkwrite is not None:
         vma.vm_ops.page_mkwrite(vma, page)
     page.dirty = True
+
+
+def _pfn_mkwrite(vma: VmAreaStruct, vaddr: Vaddr) -> bool:
+    """Tell who wants to know of the first store into a frame; returns whether it is still mapped."""
+    if vaddr not in vma.anon and vma.vm_ops is not None and vma.vm_ops.pfn_mkwrite is not None:
+        vma.vm_ops.pfn_mkwrite(vma, vma.pgoff_at(vaddr))
+    return follow_pte(vma.vm_mm, vaddr) is not None
 
 
 def _copy_on_write(vma: VmAreaStruct, vaddr: Vaddr, source: Pfn) -> None:

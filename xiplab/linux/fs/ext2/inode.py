@@ -168,7 +168,10 @@ def ext2_setsize(inode: Inode, newsize: int) -> None:
         raise OSError(errno.EINVAL, f"{inode}: mode {inode.i_mode:o} has no size to set")
     if inode.i_flags & (S_APPEND | S_IMMUTABLE):
         raise OSError(errno.EPERM, f"{inode}: append-only or immutable")
-    if inode.i_mapping.a_ops.get_xip_mem is not None:
+    a_ops = inode.i_mapping.a_ops
+    if a_ops.truncate_page is not None:
+        a_ops.truncate_page(inode.i_mapping, newsize)
+    elif a_ops.get_xip_mem is not None:
         xip_truncate_page(inode.i_mapping, newsize)
     else:
         block_truncate_page(inode.i_mapping, newsize, ext2_get_block)
