@@ -214,9 +214,8 @@ class Process:
     def write(self, fd: int, data: Buffer) -> int:
         """write(2): at the file's position, or at its end with O_APPEND; the position moves."""
         filp = self._file(fd)
-        append = filp.f_flags & O_APPEND
         moved = self._write_at(filp, data, filp.f_pos)
-        filp.f_pos = filp.f_inode.i_size if append and moved else filp.f_pos + moved
+        filp.f_pos = filp.f_inode.i_size if moved and filp.f_flags & O_APPEND else filp.f_pos + moved
         return moved
 
     def pwrite(self, fd: int, data: Buffer, offset: int) -> int:

@@ -329,11 +329,14 @@ def truncate_inode_page(mapping: AddressSpace, page: Page) -> None:
 
 def truncate_inode_pages(mapping: AddressSpace, new_size: int) -> None:
     """Drop the pages past `new_size`, and zero the rest of the last page. Nothing is written."""
+    if not mapping.pages:
+        return
     if tail := offset_in_page(new_size):
         page = mapping.pages.get(pos_to_pgoff(new_size))
         if page is not None:
             page.frame[tail:] = 0
-    for index in [i for i in mapping.pages if i >= page_count(new_size)]:
+    first = page_count(new_size)
+    for index in [i for i in mapping.pages if i >= first]:
         truncate_inode_page(mapping, mapping.pages[index])
 
 

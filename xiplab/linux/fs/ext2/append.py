@@ -10,19 +10,24 @@ The first block of a file has a window, too, at the place where the long way wou
 taken before it is asked for, so nothing has to be given back, and the block is always the one that the
 long way would take.
 
-Interface: ext2_window(), ext2_take_next(), ext2_link_next(), task_goal(). Any other allocation or
-truncation of the file ends the window (remember_allocation in indirect.py).
+Interface: ext2_window(), ext2_take_next(), task_goal(). Any other allocation or truncation of
+the file ends the window (remember_allocation in indirect.py).
 
 Kernel: none (ext2_get_blocks and ext2_new_blocks, for one block)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from xiplab.linux.fs.ext2.balloc import find_next_usable_block, group_end, in_system_zone
 from xiplab.linux.fs.ext2.ext2 import Ext2InodeInfo, Ext2SbInfo, Ext2Window
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_NDIR_BLOCKS, POINTER
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode
 from xiplab.units import SECTOR_SHIFT, Block
+
+ClearTarget: TypeAlias = Callable[[Inode, int, int], None]
 
 COLOURS = 16
 """Tasks start at different places of a group: pid modulo this."""
@@ -51,10 +56,10 @@ def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
             return None
     sb = inode.i_sb
     info: Ext2SbInfo = sb.s_fs_info
-    slot, bit, bh = window.slot, window.bit, window.bh
+    slot, bit, bh, group = window.slot, window.bit, window.bh, window.group
     if (iblock != window.iblock or window.block > window.last or slot == window.slots
-            or window.bitmap[bit >> 3] >> (bit & 7) & 1 or sb.s_flags & MS_SYNCHRONOUS
-            or info.s_freeblocks_counter <= info.s_r_blocks_count or not window.group.free_blocks
+            or window.bits.b_data[bit >> 3] >> (bit & 7) & 1 or sb.s_flags & MS_SYNCHRONOUS
+            or info.s_freeblocks_counter <= info.s_r_blocks_count or not group.free_blocks
             or (ei.i_data[slot] if bh is None else POINTER.unpack_from(bh.b_data, slot * 4)[0])):
         ei.i_window = None
         return None
@@ -75,10 +80,10 @@ def _open_window(inode: Inode, iblock: int) -> Ext2Window | None:
     number, bit = divmod(goal - info.s_first_data_block, info.s_blocks_per_group)
     if goal >= info.s_blocks_count or (bits := info.s_groups[number].block_bits) is None:
         return None
-    group, bitmap = info.s_groups[number], bits.b_data
+    group = info.s_groups[number]
     end = group_end(info, group)
-    if bitmap[bit >> 3] >> (bit & 7) & 1:
-        bit = find_next_usable_block(bitmap, bit, end)
+    if bits.b_data[bit >> 3] >> (bit & 7) & 1:
+        bit = find_next_usable_block(bits.b_data, bit, end)
     block = group.first_block + bit
     if bit < 0 or in_system_zone(info.s_itb_per_group, group, block, 1):
         return None
@@ -87,37 +92,36 @@ def _open_window(inode: Inode, iblock: int) -> Ext2Window | None:
         if block < barrier <= last:
             last = barrier - 1
     slots = EXT2_NDIR_BLOCKS if bh is None else inode.i_sb.s_blocksize // POINTER.size
-    window = ei.i_window = Ext2Window(group, bitmap, iblock, block, last, bit, bh, slot, slots)
+    window = ei.i_window = Ext2Window(group, bits, iblock, block, last, bit, bh, slot, slots)
     return window
 
 
-def ext2_take_next(inode: Inode, window: Ext2Window) -> Block:
-    """Take the window's block. It belongs to nobody until ext2_link_next(); it is not zeroed."""
-    sb = inode.i_sb
-    bit, group = window.bit, window.group
-    window.bitmap[bit >> 3] |= 1 << (bit & 7)
-    assert group.block_bits is not None
-    group.block_bits.b_dirty = True
-    group.free_blocks -= 1
-    group.store_counts()
-    sb.s_fs_info.s_freeblocks_counter -= 1
-    inode.i_blocks += sb.s_blocksize >> SECTOR_SHIFT
-    inode.i_dirty = True
-    return Block(window.block)
+def ext2_take_next(inode: Inode, window: Ext2Window, clear_target: ClearTarget | None = None) -> Block:
+    """Take the window's block, clear it in place, make it part of the file, and move the window behind it.
 
-
-def ext2_link_next(inode: Inode, window: Ext2Window) -> None:
-    """Make the block that was taken part of the file, and move the window behind it."""
+    Raises:
+        OSError: what clearing answers; the block stays marked as used then and belongs to no file (Q12).
+    """
     ei: Ext2InodeInfo = inode.i_private
-    block, slot = window.block, window.slot
-    if window.bh is None:
+    info: Ext2SbInfo = inode.i_sb.s_fs_info
+    block, slot, bit, bits, bh = window.block, window.slot, window.bit, window.bits, window.bh
+    bits.b_data[bit >> 3] |= 1 << (bit & 7)
+    bits.b_dirty = True
+    window.group.take_block()
+    info.s_freeblocks_counter -= 1
+    inode.i_blocks += inode.i_sb.s_blocksize >> SECTOR_SHIFT
+    inode.i_dirty = True
+    if clear_target is not None:
+        clear_target(inode, block, 1)
+    if bh is None:
         ei.i_data[slot] = block
     else:
-        POINTER.pack_into(window.bh.b_data, slot * 4, block)
-        window.bh.b_dirty = True
-        inode.i_mapping.private_list.add(window.bh)
+        POINTER.pack_into(bh.b_data, slot * 4, block)
+        bh.b_dirty = True
+        inode.i_mapping.private_list.add(bh)
     ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = window.iblock, block, slot
     window.iblock += 1
     window.block = block + 1
     window.slot = slot + 1
-    window.bit += 1
+    window.bit = bit + 1
+    return Block(block)

@@ -55,6 +55,7 @@ class InodeTables(NamedTuple):
 
 
 COUNTS = struct.Struct("<HHH")
+FREE_BLOCKS = struct.Struct("<H")
 COUNTS_AT = 12
 """The three counts of a group descriptor, and where they begin."""
 
@@ -84,6 +85,12 @@ class Ext2Group:
     inode_bits: BufferHead | None = None
     first_free_inode: int = 0
     debt: int = 0
+
+    def take_block(self) -> None:
+        """One block less is free."""
+        self.free_blocks -= 1
+        FREE_BLOCKS.pack_into(self.desc.b_data, self.offset + COUNTS_AT, self.free_blocks & 0xFFFF)
+        self.desc.b_dirty = True
 
     def store_counts(self) -> None:
         """Put the counts into the descriptor, where they have 16 bits."""
@@ -199,13 +206,13 @@ class Ext2Window:
     """Where the next block of a growing file goes; see append.py.
 
     Attributes:
-        group, bitmap, bit: the group of that block, and its bit there.
+        group, bits, bit: the group of that block, its bitmap's buffer, and the bit there.
         iblock, block: its number in the file and on the device. last: the last block that may follow.
         bh, slot, slots: its pointer is slot `slot` of `slots` in this buffer; None for the inode.
     """
 
     group: Ext2Group
-    bitmap: memoryview
+    bits: BufferHead
     iblock: int
     block: int
     last: int

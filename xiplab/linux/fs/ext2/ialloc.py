@@ -26,6 +26,7 @@ from xiplab.linux.fs.ext2.ext2 import (
     EXT2_SB,
     Ext2Group,
     Ext2InodeInfo,
+    Ext2SbInfo,
     ext2_error,
 )
 from xiplab.linux.fs.ext2.ext2_fs import (
@@ -80,7 +81,7 @@ def read_inode_bitmap(sb: SuperBlock, group: Ext2Group) -> BufferHead:
 
 def _adjust_inodes(sb: SuperBlock, group: Ext2Group, free: int, directories: int) -> None:
     """`free` more inodes of the group are free, and `directories` more are directories."""
-    info = EXT2_SB(sb)
+    info: Ext2SbInfo = sb.s_fs_info
     group.free_inodes += free
     group.used_dirs += directories
     group.store_counts()
@@ -95,14 +96,14 @@ def ext2_free_inode(inode: Inode) -> None:
         OSError: EIO if the bitmap cannot be read.
     """
     sb = inode.i_sb
-    info = EXT2_SB(sb)
+    info: Ext2SbInfo = sb.s_fs_info
     ino = inode.i_ino
     if ino < info.s_first_ino or ino > info.s_inodes_count:
         ext2_error(sb, "ext2_free_inode", f"reserved or nonexistent inode {ino}")
         return
     number, bit = divmod(ino - 1, info.s_inodes_per_group)
     group = ext2_get_group_desc(sb, number)
-    bh = read_inode_bitmap(sb, group)
+    bh = group.inode_bits or read_inode_bitmap(sb, group)
     byte, mask = bh.b_data[bit >> 3], 1 << (bit & 7)
     if not byte & mask:
         ext2_error(sb, "ext2_free_inode", f"bit already cleared for inode {ino}")
@@ -183,8 +184,8 @@ def find_group_other(sb: SuperBlock, parent: Inode) -> int:
     The parent's group; else groups at distances that double, from a start that the directory's
     number chooses (so that full groups do not send all to one neighbour); else any with a free inode.
     """
-    groups = EXT2_SB(sb).s_groups
-    n = EXT2_I(parent).i_block_group
+    groups: list[Ext2Group] = sb.s_fs_info.s_groups
+    n: int = parent.i_private.i_block_group
     if groups[n].free_inodes and groups[n].free_blocks:
         return n
     n = (n + parent.i_ino) % len(groups)
@@ -212,11 +213,11 @@ def _take_inode(sb: SuperBlock, first: int) -> tuple[Ino, int]:
     Raises:
         OSError: ENOSPC; EIO if the bitmap offers a number that cannot be.
     """
-    info = EXT2_SB(sb)
+    info: Ext2SbInfo = sb.s_fs_info
     for n in range(first, first + info.s_groups_count):
         number = n % info.s_groups_count
         group = info.s_groups[number]
-        bh = read_inode_bitmap(sb, group)
+        bh = group.inode_bits or read_inode_bitmap(sb, group)
         bit = find_next_zero_bit(bh.b_data, info.s_inodes_per_group, group.first_free_inode)
         group.first_free_inode = bit
         if bit == info.s_inodes_per_group:
@@ -274,7 +275,7 @@ def ext2_new_inode(directory: Inode, mode: int) -> Inode:
         OSError: ENOSPC; EIO.
     """
     sb = directory.i_sb
-    info = EXT2_SB(sb)
+    info: Ext2SbInfo = sb.s_fs_info
     number = _choose_group(directory, mode)
     if number < 0:
         raise OSError(errno.ENOSPC, f"{sb}: all {info.s_inodes_count} inodes are taken")
@@ -282,15 +283,18 @@ def ext2_new_inode(directory: Inode, mode: int) -> Inode:
     group = info.s_groups[number]
     is_dir = is_directory(mode)
     _adjust_inodes(sb, group, -1, int(is_dir))
-    group.debt = min(group.debt + 1, 255) if is_dir else max(group.debt - 1, 0)
+    if is_dir:
+        group.debt = min(group.debt + 1, 255)
+    elif group.debt:
+        group.debt -= 1
     inode = new_inode(sb, ino)
     inode_init_owner(inode, directory, mode, grpid=bool(info.s_mount_opt & EXT2_MOUNT_GRPID))
     inode.i_atime = inode.i_mtime = inode.i_ctime = current_fs_time(sb)
-    inherited = EXT2_I(directory).i_flags & EXT2_FL_INHERITED
-    inode.i_private = Ext2InodeInfo(number, i_flags=ext2_mask_flags(mode, inherited),
-                                    i_generation=info.s_next_generation, i_new=True)
+    ei = inode.i_private = Ext2InodeInfo(number, i_generation=info.s_next_generation, i_new=True)
     info.s_next_generation = (info.s_next_generation + 1) & 0xFFFFFFFF
+    inherited = directory.i_private.i_flags & EXT2_FL_INHERITED
     if inherited:
+        ei.i_flags = ext2_mask_flags(mode, inherited)
         ext2_set_inode_flags(inode)
     inode.i_dirty = True
     return inode

@@ -35,7 +35,7 @@ from xiplab.linux.fs.buffer import (
     sb_getblk,
     sync_dirty_buffer,
 )
-from xiplab.linux.fs.ext2.append import ext2_link_next, ext2_take_next, ext2_window, task_goal
+from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window, task_goal
 from xiplab.linux.fs.ext2.balloc import ext2_free_blocks, ext2_new_blocks
 from xiplab.linux.fs.ext2.ext2 import (
     EXT2_I,
@@ -250,10 +250,7 @@ def ext2_get_blocks(inode: Inode, iblock: int, maxblocks: int, create: bool) -> 
     """
     clear_target = EXT2_SB(inode.i_sb).s_clear_xip_target
     if create and maxblocks == 1 and (window := ext2_window(inode, iblock)) is not None:
-        block = ext2_take_next(inode, window)
-        if clear_target is not None:
-            clear_target(inode, block, 1)
-        ext2_link_next(inode, window)
+        block = ext2_take_next(inode, window, clear_target)
         inode.i_ctime = current_fs_time(inode.i_sb)
         return block, 1, True
     offsets, boundary = ext2_block_to_path(inode, iblock)

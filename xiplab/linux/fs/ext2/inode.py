@@ -27,7 +27,6 @@ from xiplab.linux.fs.buffer import (
     generic_block_bmap,
     generic_write_end,
     has_blocks_behind,
-    mark_buffer_dirty,
     sb_bread,
     sync_dirty_buffer,
     sync_mapping_buffers,
@@ -39,6 +38,8 @@ from xiplab.linux.fs.ext2.ext2 import (
     EXT2_SB,
     NSEC_PER_SEC,
     Ext2InodeInfo,
+    Ext2SbInfo,
+    InodeTables,
     ext2_error,
     ext2_write_super,
     get_seconds,
@@ -212,16 +213,16 @@ def ext2_get_inode(sb: SuperBlock, ino: int) -> tuple[BufferHead, int]:
     Raises:
         OSError: EINVAL a number that cannot be; EIO its block cannot be read.
     """
-    info = EXT2_SB(sb)
-    if (ino != EXT2_ROOT_INO and ino < info.s_first_ino) or ino > info.s_inodes_count:
+    info: Ext2SbInfo = sb.s_fs_info
+    if (ino < info.s_first_ino and ino != EXT2_ROOT_INO) or ino > info.s_inodes_count:
         ext2_error(sb, "ext2_get_inode", f"bad inode number: {ino}")
         raise OSError(errno.EINVAL, f"{sb}: inode {ino} cannot be ({info.s_first_ino} to "
                                     f"{info.s_inodes_count})")
     group, index = divmod(ino - 1, info.s_inodes_per_group)
-    offset = index * info.s_inode_size
-    block = ext2_get_group_desc(sb, group).inode_table + offset // sb.s_blocksize
+    block, offset = divmod(index * info.s_inode_size, sb.s_blocksize)
+    block += ext2_get_group_desc(sb, group).inode_table
     try:
-        return sb_bread(sb, block), offset % sb.s_blocksize
+        return sb_bread(sb, block), offset
     except OSError as error:
         ext2_error(sb, "ext2_get_inode", f"unable to read inode block - inode={ino}, block={block}")
         raise OSError(errno.EIO, f"{sb}: inode {ino}: block {block} cannot be read") from error
@@ -247,7 +248,7 @@ def ext2_iget(sb: SuperBlock, ino: int) -> Inode:
 def _read_inode(inode: Inode) -> None:
     """Fill the inode from its record."""
     sb = inode.i_sb
-    info = EXT2_SB(sb)
+    info: Ext2SbInfo = sb.s_fs_info
     bh, offset = ext2_get_inode(sb, inode.i_ino)
     (mode, uid, size, atime, ctime, mtime, dtime, gid, links, blocks, flags, _, *i_block, generation,
      file_acl, dir_acl, faddr, frag, fsize, _, uid_high, gid_high, _
@@ -281,10 +282,10 @@ def _ns(seconds: int) -> int:
 
 def ext2_set_operations(inode: Inode, kind: int) -> None:
     """Give the inode the tables for files of its kind; the mount has chosen them."""
-    tables = EXT2_SB(inode.i_sb).s_inode_tables
-    chosen = tables.get(kind, tables[OTHER_KIND])
-    inode.i_op, inode.i_fop = chosen.i_op, chosen.i_fop
-    inode.i_mapping = AddressSpace(inode, chosen.a_ops, inode.i_sb.s_kernel)
+    sb = inode.i_sb
+    tables: dict[int, InodeTables] = sb.s_fs_info.s_inode_tables
+    inode.i_op, inode.i_fop, a_ops = tables.get(kind) or tables[OTHER_KIND]
+    inode.i_mapping = AddressSpace(inode, a_ops, sb.s_kernel)
 
 
 def old_decode_dev(value: int) -> int:
@@ -325,23 +326,25 @@ def write_inode(inode: Inode, *, do_sync: bool) -> None:
         OSError: EIO.
     """
     sb = inode.i_sb
-    info = EXT2_SB(sb)
-    ei = EXT2_I(inode)
+    info: Ext2SbInfo = sb.s_fs_info
+    ei: Ext2InodeInfo = inode.i_private
     bh, offset = ext2_get_inode(sb, inode.i_ino)
     if ei.i_new:
         bh.b_data[offset:offset + info.s_inode_size] = bytes(info.s_inode_size)
         ei.i_new = False
-    kind = inode.i_mode & S_IFMT
-    dir_acl = inode.i_size >> 32 if kind == S_IFREG else ei.i_dir_acl
-    if kind == S_IFREG and inode.i_size > MAX_NON_LFS:
-        _set_large_file(sb)
+    mode, uid, gid, size, dir_acl = inode.i_mode, inode.i_uid, inode.i_gid, inode.i_size, ei.i_dir_acl
+    if mode & S_IFMT == S_IFREG:
+        dir_acl = size >> 32
+        if size > MAX_NON_LFS:
+            _set_large_file(sb)
+    has_high_ids = not info.s_mount_opt & EXT2_MOUNT_NO_UID32
     EXT2_INODE_FORMAT.pack_into(
-        bh.b_data, offset, inode.i_mode, inode.i_uid & 0xFFFF, inode.i_size & 0xFFFFFFFF,
-        _seconds(inode.i_atime), _seconds(inode.i_ctime), _seconds(inode.i_mtime), ei.i_dtime,
-        inode.i_gid & 0xFFFF, inode.i_nlink & 0xFFFF, inode.i_blocks & 0xFFFFFFFF, ei.i_flags, 0, *ei.i_data,
-        ei.i_generation, ei.i_file_acl, dir_acl, ei.i_faddr, ei.i_frag_no, ei.i_frag_size, 0,
-        *_high_ids(inode), 0)
-    mark_buffer_dirty(bh)
+        bh.b_data, offset, mode, uid & 0xFFFF, size & 0xFFFFFFFF, _seconds(inode.i_atime),
+        _seconds(inode.i_ctime), _seconds(inode.i_mtime), ei.i_dtime, gid & 0xFFFF, inode.i_nlink & 0xFFFF,
+        inode.i_blocks & 0xFFFFFFFF, ei.i_flags, 0, *ei.i_data, ei.i_generation, ei.i_file_acl, dir_acl,
+        ei.i_faddr, ei.i_frag_no, ei.i_frag_size, 0, uid >> 16 & 0xFFFF if has_high_ids else 0,
+        gid >> 16 & 0xFFFF if has_high_ids else 0, 0)
+    bh.b_dirty = True
     inode.i_dirty = False
     if do_sync:
         sync_dirty_buffer(bh)
@@ -349,13 +352,6 @@ def write_inode(inode: Inode, *, do_sync: bool) -> None:
 
 def _seconds(time_ns: int) -> int:
     return time_ns // NSEC_PER_SEC & 0xFFFFFFFF
-
-
-def _high_ids(inode: Inode) -> tuple[int, int]:
-    """The upper halves of owner and group; not kept on a nouid32 mount."""
-    if EXT2_SB(inode.i_sb).s_mount_opt & EXT2_MOUNT_NO_UID32:
-        return 0, 0
-    return inode.i_uid >> 16 & 0xFFFF, inode.i_gid >> 16 & 0xFFFF
 
 
 def _set_large_file(sb: SuperBlock) -> None:
@@ -392,12 +388,14 @@ def ext2_evict_inode(inode: Inode) -> None:
 
 def _delete_inode(inode: Inode) -> None:
     """The record keeps the old pointers, as Linux leaves it: tools for undeletion live on that."""
-    EXT2_I(inode).i_dtime = get_seconds(inode.i_sb) & 0xFFFFFFFF
+    ei: Ext2InodeInfo = inode.i_private
+    ei.i_dtime = get_seconds(inode.i_sb) & 0xFFFFFFFF
     write_inode(inode, do_sync=inode_needs_sync(inode))
     inode.i_size = 0
     if inode.i_blocks and ext2_can_truncate(inode):
         ext2_truncate_blocks(inode, 0)
-    ext2_xattr_delete_inode(inode)
+    if ei.i_file_acl:
+        ext2_xattr_delete_inode(inode)
     ext2_free_inode(inode)
     inode.i_dirty = False
 

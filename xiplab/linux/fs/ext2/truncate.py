@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from xiplab.linux.fs.buffer import BufferHead, bforget, mark_buffer_dirty_inode, sb_bread
 from xiplab.linux.fs.ext2.balloc import ext2_free_blocks
-from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, ext2_error
+from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, Ext2InodeInfo, ext2_error
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_IND_BLOCK, EXT2_NDIR_BLOCKS
 from xiplab.linux.fs.ext2.indirect import addr_per_block, direct_runs, pointers_of, remember_allocation
 from xiplab.linux.fs.inode import mark_inode_dirty
@@ -119,11 +119,12 @@ def ext2_truncate_blocks(inode: Inode, offset: int) -> None:
     What cannot be read or is no block is logged, and stays allocated.
     """
     sb = inode.i_sb
-    data = EXT2_I(inode).i_data
+    ei: Ext2InodeInfo = inode.i_private
+    data = ei.i_data
     first = -(-offset // sb.s_blocksize)
-    ptrs = addr_per_block(sb)
     if first < EXT2_NDIR_BLOCKS:
         _free_direct(inode, first)
+    ptrs = addr_per_block(sb)
     base = EXT2_NDIR_BLOCKS
     for level in (1, 2, 3) if any(data[EXT2_IND_BLOCK:]) else ():
         slot = EXT2_IND_BLOCK - 1 + level

@@ -19,7 +19,7 @@ import numpy as np
 
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
-from xiplab.linux.fs.ext2.append import ext2_link_next, ext2_take_next, ext2_window
+from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
 from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2XipRun, ext2_msg
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
@@ -102,7 +102,6 @@ def ext2_get_xip_next(mapping: AddressSpace, pgoff: Pgoff) -> int:
     except OSError:
         return 0
     ext2_take_next(inode, window)
-    ext2_link_next(inode, window)
     return kaddr
 
 
