@@ -70,7 +70,12 @@ from xiplab.course.experiments.protection import store_into_protected_page
 from xiplab.course.experiments.segments import Segments
 from xiplab.course.predict import predict, reveal
 from xiplab.errors import ProgramInterruption
-from xiplab.linux.arch.s390.extmem import SEGMENT_EXCLUSIVE, SEGMENT_SHARED, segment_load, segment_type
+from xiplab.linux.arch.s390.extmem import (
+    SEGMENT_EXCLUSIVE,
+    SEGMENT_SHARED,
+    segment_load,
+    segment_type,
+)
 from xiplab.widgets.segments import SegmentsView
 from xiplab.zvm.diag64 import FINDSEGX, PURGESEG, encode_name
 
@@ -86,7 +91,7 @@ def frames_of(guests, how):
     """The frames that one library takes when so many guests have loaded it."""
     vm = ZVM()
     vm.segment("LIBC", size=16 * MiB, type="SR")
-    machines = [vm.logon(f"LINUX{number}", storage=2 * MiB) for number in range(guests)]
+    machines = [vm.logon(f"LINUX{n}", storage=2 * MiB) for n in range(guests)]
     before = vm.storage.used
     for machine in machines:
         segment_load(machine.kernel, "LIBC", how)
@@ -98,8 +103,9 @@ for guests in (1, 3, 30):
           f" each with a copy {frames_of(guests, SEGMENT_EXCLUSIVE):7,}")
 
 # %% hundred-check
-assert frames_of(30, SEGMENT_SHARED) == frames_of(1, SEGMENT_SHARED), "more guests, and not one frame more"
-assert frames_of(30, SEGMENT_EXCLUSIVE) == 31 * frames_of(1, SEGMENT_SHARED), "the original, and 30 copies"
+original = frames_of(1, SEGMENT_SHARED)
+assert frames_of(30, SEGMENT_SHARED) == original, "more guests, and not one frame more"
+assert frames_of(30, SEGMENT_EXCLUSIVE) == 31 * original, "the original, and 30 copies"
 
 # %% make [markdown]
 # ## Make a segment (5 minutes)
@@ -156,7 +162,8 @@ answer = reveal("02.frames")
 experiment.reset()
 for guest in ("LINUX1", "LINUX2"):
     print(experiment.load(guest, "SHLIB"), "Frames taken:", experiment.taken)
-print(experiment.reload("LINUX2", "SHLIB", "exclusive"), "Frames taken:", experiment.taken)
+print(experiment.reload("LINUX2", "SHLIB", "exclusive"))
+print("Frames taken:", experiment.taken)
 answer
 
 # %% load-check
@@ -166,7 +173,7 @@ segment = experiment.catalogue()[0]
 assert one.page == two.page, "both guests have it at the same address"
 assert one.frame == segment.frame, "LINUX1 has the segment's own frame"
 assert two.frame != segment.frame, "LINUX2 has a copy"
-assert two.text == one.text, "and the copy is as good as the original, until somebody stores"
+assert two.text == one.text, "until somebody stores, the copy is as good"
 
 # %% write [markdown]
 # ## Who may write? (8 minutes)
@@ -210,7 +217,7 @@ try:
 except ProgramInterruption as interruption:
     print(interruption)
 
-assert bytes(storage.span(0x10000000, 1)) == b"A", "a load is allowed, and the A is still there"
+assert bytes(storage.span(0x10000000, 1)) == b"A", "a load is allowed; the A is there"
 
 # %% types [markdown]
 # ### All seven types
@@ -230,7 +237,8 @@ for kind in ("SW", "EW", "SR", "ER", "SN", "EN", "SC"):
     one, two = experiment.found("LINUX1", "DATA"), experiment.found("LINUX2", "DATA")
     number = segment_type(experiment.guests["LINUX1"].kernel, "DATA")
     print(f"{kind:6}{number:<8}{'yes' if one.writable else 'no':18}"
-          f"{'yes' if two.text[0] == 'J' else 'no':16}{'a copy' if one.copy else 'shared'}")
+          f"{'yes' if two.text[0] == 'J' else 'no':16}"
+          f"{'a copy' if one.copy else 'shared'}")
 
 # %% types-words [markdown]
 # The last bit is 1 for the exclusive types. With those each guest has a copy even if it asks for the
@@ -265,7 +273,8 @@ messages.cp("SAVESEG NOTES")                           # save
 messages.load("LINUX1", "NOTES")                       # load, in both guests
 messages.load("LINUX2", "NOTES")
 messages.store("LINUX1", "NOTES", "J")                 # store
-print("LINUX2 sees it." if messages.found("LINUX2", "NOTES").text[0] == "J" else "Not yet.")   # look
+letter = messages.found("LINUX2", "NOTES").text[0]     # look
+print("LINUX2 sees it." if letter == "J" else "Not yet.")
 
 # %% keep [markdown]
 # ## Keep it, and replace it (6 minutes)
@@ -323,14 +332,16 @@ answer
 
 # %% task
 def new_version(machine, letters):
-    """Bring out a SHLIB that begins with `letters`. Your turn: two or three lines in place of `pass`."""
+    """Bring out a SHLIB that begins with `letters`."""
+    # Your turn: two or three lines in place of pass
     pass
 
 
 trial = Segments()
 trial.load("LINUX2", "SHLIB")
 new_version(trial, "Version two")
-print("LINUX2 was left in peace:", trial.found("LINUX2", "SHLIB").text == "A shared library")
+undisturbed = trial.found("LINUX2", "SHLIB").text == "A shared library"
+print("LINUX2 was left in peace:", undisturbed)
 trial.restart()
 print("The new version is there after a restart:",
       any(entry.text.startswith("Version two") for entry in trial.catalogue()))
@@ -384,9 +395,9 @@ print(f"condition code {condition}, from {first:X} to {last:X}")
 with tempfile.TemporaryFile() as file:
     file.write(b"A shared library".ljust(4096))
     file.flush()
-    readers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_READ)       # as SR
-    writers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_WRITE)      # as SW
-    own = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_COPY)           # as exclusive
+    readers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_READ)   # as SR
+    writers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_WRITE)  # as SW
+    own = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_COPY)       # as exclusive
     writers[0:1] = b"J"
     own[0:1] = b"X"
     print(readers[0:16], writers[0:16], own[0:16])
@@ -434,12 +445,12 @@ assert experiment.taken == 0, "and no frame is taken"
 
 experiment.reload("LINUX2", "SHLIB", "exclusive")
 experiment.store("LINUX2", "SHLIB", "J")
-assert experiment.found("LINUX1", "SHLIB").text[0] == "A", "exclusive: nobody else sees it"
+assert place.text == experiment.found("LINUX1", "SHLIB").text, "exclusive: nobody else sees"
 
 condition, *_ = machine.diagnose(0x64, 0x1000, PURGESEG)
 assert condition == 1, "purge: this LINUX1 had not loaded it"
 experiment.reset()
 
 # %% next [markdown]
-# **Back:** [notebook 01](01_copies.ipynb). **Next:** notebook 03 makes a disk of a segment, so that a file
-# system can lie there.
+# **Back:** [notebook 01](01_copies.ipynb). **Next:** [notebook 03](03_dcssblk.ipynb) makes a disk of a
+# segment, so that a file system can lie there.

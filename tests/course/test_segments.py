@@ -114,7 +114,7 @@ def test_calls_to_cp_are_noted(experiment: Segments) -> None:
 def test_refusals_are_answers(experiment: Segments, deed: tuple[str, ...], name: str) -> None:
     answer = getattr(experiment, deed[0])(*deed[1:])
 
-    assert answer.startswith(f"{name}: ")
+    assert answer.startswith(f"{name}, ")
     assert len(experiment.actions) == 1
 
 

@@ -32,6 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xiplab.course.experiments.stage import Stage, action
+from xiplab.course.experiments.words import refusal
+from xiplab.course.start import text_of
 from xiplab.errors import ProgramInterruption
 from xiplab.guest import ZVM, Guest
 from xiplab.linux.arch.s390.extmem import (
@@ -96,11 +98,6 @@ class Loaded:
     copy: bool
     writable: bool
     text: str
-
-
-def text_of(data: bytes) -> str:
-    """Bytes as letters, a dot for what is none."""
-    return "".join(chr(value) if 0x20 <= value < 0x7F else "·" for value in data)
 
 
 def mode_of(how: str) -> int:
@@ -284,10 +281,9 @@ class Segments(Stage):
         before, frames = self.state(), self.frames()
         try:
             self.answer = act()
-        except ProgramInterruption as refusal:
-            self.answer = f"A {refusal}. Nothing was stored."
-        except OSError as refusal:
-            self.answer = f"{errno.errorcode[refusal.errno or 0]}: {refusal.strerror}."
+        except (OSError, ProgramInterruption) as failure:
+            words = refusal(failure)
+            self.answer = words[0].upper() + words[1:]
         self.taken = self.frames() - frames
         for key, what in self.state().items():
             if before.get(key) != what:
