@@ -70,12 +70,7 @@ from xiplab.course.experiments.protection import store_into_protected_page
 from xiplab.course.experiments.segments import Segments
 from xiplab.course.predict import predict, reveal
 from xiplab.errors import ProgramInterruption
-from xiplab.linux.arch.s390.extmem import (
-    SEGMENT_EXCLUSIVE,
-    SEGMENT_SHARED,
-    segment_load,
-    segment_type,
-)
+from xiplab.linux.arch.s390 import extmem
 from xiplab.widgets.segments import SegmentsView
 from xiplab.zvm.diag64 import FINDSEGX, PURGESEG, encode_name
 
@@ -94,18 +89,18 @@ def frames_of(guests, how):
     machines = [vm.logon(f"LINUX{n}", storage=2 * MiB) for n in range(guests)]
     before = vm.storage.used
     for machine in machines:
-        segment_load(machine.kernel, "LIBC", how)
+        extmem.segment_load(machine.kernel, "LIBC", how)
     return 16 * MiB // (4 * KiB) + vm.storage.used - before
 
 
 for guests in (1, 3, 30):
-    print(f"{guests:2} guests: shared {frames_of(guests, SEGMENT_SHARED):7,} frames,"
-          f" each with a copy {frames_of(guests, SEGMENT_EXCLUSIVE):7,}")
+    shared = frames_of(guests, extmem.SEGMENT_SHARED)
+    copied = frames_of(guests, extmem.SEGMENT_EXCLUSIVE)
+    print(f"{guests:2} guests: shared {shared:7,} frames, each with a copy {copied:7,}")
 
 # %% hundred-check
-original = frames_of(1, SEGMENT_SHARED)
-assert frames_of(30, SEGMENT_SHARED) == original, "more guests, and not one frame more"
-assert frames_of(30, SEGMENT_EXCLUSIVE) == 31 * original, "the original, and 30 copies"
+assert shared == frames_of(1, extmem.SEGMENT_SHARED), "more guests, not one frame more"
+assert copied == 31 * shared, "the original, and 30 copies"
 
 # %% make [markdown]
 # ## Make a segment (5 minutes)
@@ -235,7 +230,7 @@ for kind in ("SW", "EW", "SR", "ER", "SN", "EN", "SC"):
     experiment.load("LINUX2", "DATA")
     experiment.store("LINUX1", "DATA", "J")
     one, two = experiment.found("LINUX1", "DATA"), experiment.found("LINUX2", "DATA")
-    number = segment_type(experiment.guests["LINUX1"].kernel, "DATA")
+    number = extmem.segment_type(experiment.guests["LINUX1"].kernel, "DATA")
     print(f"{kind:6}{number:<8}{'yes' if one.writable else 'no':18}"
           f"{'yes' if two.text[0] == 'J' else 'no':16}"
           f"{'a copy' if one.copy else 'shared'}")

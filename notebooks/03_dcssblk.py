@@ -60,25 +60,20 @@
 
 # %% build
 import errno
-import inspect
-import mmap
 import os
 import tempfile
+from mmap import ACCESS_READ, mmap
 
-from xiplab import ZVM, KiB, MiB
-from xiplab.course.experiments.devices import ROOT, Devices
+from xiplab import ZVM, MiB
+from xiplab.course.experiments.devices import ROOT, Devices, flash_of
 from xiplab.course.predict import predict, reveal
-from xiplab.hw.nor import NorChip
-from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.dcssblk import dcssblk_direct_access
 from xiplab.linux.drivers.mtd.mtdcore import mtd_point
-from xiplab.linux.drivers.mtd.physmap import physmap_flash_probe
 from xiplab.linux.fs.block_dev import bdev_direct_access
 from xiplab.tools.image import shipped_image
 from xiplab.widgets.devices import DevicesView
 
 experiment = Devices()
-print(experiment)
 
 # %% make [markdown]
 # ## Make a disk (7 minutes)
@@ -188,7 +183,7 @@ assert experiment.copy.text.startswith("PART1"), "the copy is as old as the bio"
 assert experiment.held_text().startswith("KART1"), "the address names the segment"
 
 kernel = experiment.linux1.kernel
-bdev = bdget(kernel, "dcssblk0")
+bdev = experiment.bdev("dcssblk0")
 kaddr, pfn = bdev_direct_access(bdev, 8)
 assert bytes(kernel.memory.view(kaddr, 12)) == b"PART1 page 1", "sector 8: the second page"
 assert pfn == kaddr // 4096, "a frame number counts pages, an address counts bytes"
@@ -380,7 +375,7 @@ def answer_of(function, sector):
 
 experiment.reset()
 experiment.echo("part1", "add")
-bdev = bdget(experiment.linux1.kernel, "dcssblk0")
+bdev = experiment.bdev("dcssblk0")
 same = [answer_of(direct_access, sector) == answer_of(dcssblk_direct_access, sector)
         for sector in (0, 8, 2040, 4, 2048)]
 print(f"{sum(same)} of {len(same)} answers are the driver's.")
@@ -389,11 +384,8 @@ print(f"{sum(same)} of {len(same)} answers are the driver's.")
 # <details><summary>One way to do it</summary>
 #
 # The function `watched` above without its line `print`. The driver's own is in the file
-# `xiplab/linux/drivers/dcssblk_io.py`; run `print(inspect.getsource(dcssblk_direct_access))` to read it.
+# `xiplab/linux/drivers/dcssblk_io.py`; type `dcssblk_direct_access??` into a cell of your own to read it.
 # </details>
-
-# %% task-source
-print(inspect.getsource(dcssblk_direct_access).splitlines()[0])
 
 # %% mtd [markdown]
 # ### An alternative: memory technology devices
@@ -404,8 +396,7 @@ print(inspect.getsource(dcssblk_direct_access).splitlines()[0])
 # %% mtd-run
 vm = ZVM()
 guest = vm.logon("LINUX1")
-chip = NorChip(vm.storage, 256 * KiB)
-flash = physmap_flash_probe(guest.kernel, "flash", 0x8000000, [chip])
+flash = flash_of(guest, at=0x8000000)
 length, address, physical = mtd_point(flash, 4096, 4096)
 print(f"{length} bytes from {address:#x} on")
 
@@ -420,7 +411,7 @@ with tempfile.TemporaryFile() as file:
     file.write(b"PART1 page 0".ljust(4096))
     file.flush()
     copy = os.pread(file.fileno(), 12, 0)
-    place_of_it = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_READ)
+    place_of_it = mmap(file.fileno(), 4096, access=ACCESS_READ)
     os.pwrite(file.fileno(), b"K", 0)
     print("the copy:", copy, " at the address:", place_of_it[:12])
 
@@ -458,7 +449,7 @@ assert place_of_it[:1] == b"K"
 experiment.reset()
 experiment.echo("part1:part2", "add")
 experiment.open("dcssblk0")
-bdev = bdget(experiment.linux1.kernel, "dcssblk0")
+bdev = experiment.bdev("dcssblk0")
 for page in (0, 1, 255, 256, 511):
     kaddr, pfn = bdev_direct_access(bdev, page * 8)
     there = bytes(experiment.linux1.kernel.memory.view(kaddr, 16)).decode()

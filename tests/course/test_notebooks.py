@@ -54,6 +54,15 @@ def test_minutes_are_the_sum_of_the_parts(notebook: Any) -> None:
     assert f"**Time:** {stated} minutes" in text
 
 
+def test_minutes_are_enough_to_read_every_word(name: str, notebook: Any) -> None:
+    """At 180 words a minute, the prose and the predictions take less than two thirds of the time."""
+    words = sum(len(source.split()) for source in sources(notebook, "markdown").values())
+    asked = [asked for id, asked in PREDICTIONS.items() if id.startswith(f"{name[:2]}.")]
+    words += sum(len(f"{p.question} {' '.join(c.text for c in p.choices.values())}".split()) for p in asked)
+
+    assert words / 180 < notebook["metadata"]["xiplab"]["minutes"] * 2 / 3
+
+
 def test_sentences_are_short(notebook: Any) -> None:
     text = "\n".join(re.sub(r"```.*?```|^\|.*$|<[^>]+>|^#+ .*$", "", source, flags=re.S | re.M)
                      for source in sources(notebook, "markdown").values())

@@ -34,16 +34,19 @@ from xiplab.course.experiments.stage import Stage, action, looking
 from xiplab.course.experiments.words import refusal
 from xiplab.course.start import text_of
 from xiplab.errors import ProgramInterruption
-from xiplab.guest import ZVM
+from xiplab.guest import ZVM, Guest
+from xiplab.hw.nor import NorChip
 from xiplab.linux.arch.s390.extmem import SEGMENT_SHARED, segment_load
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.dcssblk_io import DcssblkDevInfo
+from xiplab.linux.drivers.mtd.physmap import physmap_flash_probe
 from xiplab.linux.fs.block_dev import bdev_direct_access
 from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice, GenDisk
 from xiplab.linux.include.fs import O_RDONLY, O_RDWR
+from xiplab.linux.include.mtd import MtdInfo
 from xiplab.trace import Recording
-from xiplab.units import PAGE_SIZE, MiB, Pfn, Sector, page_count, sector_to_bytes
+from xiplab.units import PAGE_SIZE, KiB, MiB, Paddr, Pfn, Sector, page_count, sector_to_bytes
 
 ROOT = "/sys/devices/dcssblk"
 SEGMENTS = (("APPS", "SR"), ("PART1", "SW"), ("PART2", "SW"))
@@ -85,6 +88,12 @@ class Copy:
     disk: str
     sector: int
     text: str
+
+
+def flash_of(guest: Guest, at: int) -> MtdInfo:
+    """A flash chip of 256 KiB at an address of the guest: an MTD, not a block device."""
+    chip = NorChip(guest.vm.storage, 256 * KiB)
+    return physmap_flash_probe(guest.kernel, "flash", Paddr(at), [chip])
 
 
 @cache
@@ -141,7 +150,7 @@ class Devices(Stage):
         """A program opens the disk, for writing if that is allowed."""
 
         def open() -> str:
-            flags = O_RDONLY if self._bdev(disk).bd_disk.policy else O_RDWR
+            flags = O_RDONLY if self.bdev(disk).bd_disk.policy else O_RDWR
             self._files.setdefault(disk, []).append(self.linux1.open(f"/dev/{disk}", flags))
             return f"{disk} is open{' for reading only' if flags == O_RDONLY else ''}."
 
@@ -155,7 +164,7 @@ class Devices(Stage):
             if not self._files.get(disk):
                 return f"Nobody has opened {disk}."
             self.linux1.close(self._files[disk].pop())
-            openers = self._bdev(disk).bd_openers
+            openers = self.bdev(disk).bd_openers
             return f"{disk} is closed." + (f" It is still open {openers} times." if openers else
                                            " Nobody has it open now: the driver's release has run.")
 
@@ -190,7 +199,7 @@ class Devices(Stage):
         """Ask where the page at this sector lies."""
 
         def ask() -> str:
-            kaddr, pfn = bdev_direct_access(self._bdev(disk), Sector(sector))
+            kaddr, pfn = bdev_direct_access(self.bdev(disk), Sector(sector))
             self.held = Held(disk, sector, kaddr, pfn)
             return f"Sector {sector} of {disk} lies at address {kaddr:#x}, in page frame {pfn:#x}."
 
@@ -227,15 +236,16 @@ class Devices(Stage):
     @looking
     def show(self, disk: str, sector: int = 0) -> None:
         """Show another disk, or another of its sectors."""
-        self._bdev(disk)
+        self.bdev(disk)
         self.disk, self.sector = disk, sector
 
-    def _bdev(self, disk: str) -> BlockDevice:
+    def bdev(self, disk: str) -> BlockDevice:
+        """The block device called so; OSError ENXIO if there is none."""
         return bdget(self.linux1.kernel, disk)
 
     def _opened(self, disk: str) -> BlockDevice:
         """A disk that a program has open; OSError EBADF for another one."""
-        bdev = self._bdev(disk)
+        bdev = self.bdev(disk)
         if not bdev.bd_openers:
             raise OSError(errno.EBADF, f"{disk} is not open")
         return bdev
@@ -271,7 +281,7 @@ class Devices(Stage):
 
     def _disk(self, disk: GenDisk) -> Disk:
         folder = disk.private_data.segment_name if isinstance(disk.private_data, DcssblkDevInfo) else ""
-        return Disk(disk.disk_name, folder, disk.capacity, disk.policy, self._bdev(disk.disk_name).bd_openers,
+        return Disk(disk.disk_name, folder, disk.capacity, disk.policy, self.bdev(disk.disk_name).bd_openers,
                     disk.fops.direct_access is not None)
 
     def file(self, name: str) -> str:
@@ -280,7 +290,7 @@ class Devices(Stage):
 
     def stored(self, disk: str, sector: int) -> str:
         """What the storage behind a disk has at the start of a sector, asked of nobody."""
-        private = self._bdev(disk).bd_disk.private_data
+        private = self.bdev(disk).bd_disk.private_data
         start = sector_to_bytes(Sector(sector))
         if isinstance(private, DcssblkDevInfo):
             if not 0 <= start <= private.end - private.start:
