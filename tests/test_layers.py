@@ -29,7 +29,7 @@ FLOORS = {
     "linux/fs/ext2": ("xiplab.linux.fs.ext2",),
     "linux/kernel": ("xiplab.linux.kernel",),
     "host": ("xiplab.host",),
-    "guest": ("xiplab.mapping", "xiplab.process", "xiplab.guest"),
+    "guest": ("xiplab.mapping", "xiplab.process", "xiplab.program", "xiplab.guest"),
     "tools": ("xiplab.tools",),
     "course": ("xiplab.course",),
     "widgets": ("xiplab.widgets",),

@@ -337,7 +337,7 @@ def test_mount_on_a_directory_of_sysfs_is_found_until_it_goes(guest: Guest) -> N
 def test_dev_has_a_node_for_each_disk(guest: Guest) -> None:
     st = guest.stat("/dev/vda")
 
-    assert guest.ls("/dev") == ["dcssblk0", "vda", "vdb"]
+    assert guest.ls("/dev") == ["dcssblk0", "tty", "vda", "vdb"]
     assert (oct(st.st_mode), st.st_rdev >> 8) == ("0o60660", guest.kernel.disks["vda"].major)
 
 

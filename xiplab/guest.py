@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xiplab import program
 from xiplab.hw.nor import NorChip
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.dcssblk import dcssblk_init
@@ -25,6 +26,7 @@ from xiplab.linux.drivers.disk import disk_add
 from xiplab.linux.drivers.mtd.mtdblock_ro import mtdblock_add_mtd, mtdblock_ro_devops
 from xiplab.linux.drivers.mtd.mtdcore import mtd_table
 from xiplab.linux.drivers.mtd.physmap import physmap_flash_probe
+from xiplab.linux.drivers.tty import tty_init
 from xiplab.linux.fs.binfmt_elf import elf_format
 from xiplab.linux.fs.devtmpfs import devtmpfs_fs_type
 from xiplab.linux.fs.exec import register_binfmt
@@ -37,9 +39,12 @@ from xiplab.linux.include.blkdev import BlockDeviceOperations, GenDisk
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Zone
 from xiplab.linux.include.mtd import MtdPartition
+from xiplab.linux.kernel.sched import BUDGET
+from xiplab.linux.kernel.syscalls import sys_call_table
 from xiplab.linux.kernel.task import kernel_power_off, new_task
 from xiplab.linux.mm.filemap import shrink_page_cache
 from xiplab.process import Process
+from xiplab.program import Command, Ended
 from xiplab.units import GiB, KiB, MiB, Paddr, Pfn, page_count
 from xiplab.zvm.cp import ControlProgram
 from xiplab.zvm.machine import VirtualMachine
@@ -89,6 +94,8 @@ def start_kernel(machine: VirtualMachine, storage: int, clock: Callable[[], int]
     for fstype in (ramfs_fs_type, sysfs_fs_type, devtmpfs_fs_type, ext2_fs_type):
         register_filesystem(kernel, fstype)
     register_binfmt(kernel, elf_format)
+    kernel.sys_call_table.update(sys_call_table)
+    tty_init(kernel)
     root = attach_mount(kernel, mount_nodev(kernel, ramfs_fs_type, 0, ""), None, "rootfs", "/")
     init.root = (root, root.mnt_root)
     set_fs_pwd(init, init.root)
@@ -132,6 +139,27 @@ class Guest(Process):
     def process(self, comm: str) -> Process:
         """Another task, with an address space and files of its own."""
         return Process(new_task(self.kernel, comm))
+
+    def start(self, command: Command, environment: Mapping[str, str] | None = None,
+              typed: str | bytes = b"") -> Process:
+        """A process that is about to run a program: `run()` lets it. Raises OSError: as execve."""
+        process = self.process("exec")
+        program.start(process, command, environment, typed)
+        return process
+
+    def exec(self, command: Command, environment: Mapping[str, str] | None = None,
+             typed: str | bytes = b"", budget: int = BUDGET) -> Ended:
+        """Run a program to its end: a command line, or its words.
+
+            linux1.exec("crc /mnt/lib/greeting").output
+
+        Args:
+            environment: strings by name. typed: what it can read from its terminal.
+            budget: instructions that it may use; then it ends with SIGXCPU.
+        Raises:
+            OSError: as execve: ENOENT, EACCES, ENOEXEC, ETXTBSY, ...
+        """
+        return program.execute(self.process("exec"), command, environment, typed, budget)
 
     def add_disk(self, name: str, image: bytes | Path | int) -> GenDisk:
         """Give the guest an ordinary disk, /dev/<name>, with a copy of `image` (or that many zeros)."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from e2fsprogs import needs_e2fsprogs, real_e2fsck
+from program_runs import RUNS, TEXT, needs_compiler, needs_qemu, run_by_qemu, shipped_folder
 
 from xiplab.linux.include.elf import PF_R, PF_W, PF_X, PT_LOAD, Elf64Ehdr, Elf64Phdr, elf_check_arch
 from xiplab.tools import debugfs
@@ -36,33 +35,6 @@ SHA256 = {
     "lib/ld.so": "b038170b9f283edbabec80b4bdb849f3e2d785ff9ad71917c6e4a717b14750e3",
     "lib/libgreet.so": "65b2e1faeda3b1b427d4121e4e1119bf584e63978ff24c46f97f3e86c653801c",
 }
-
-needs_qemu = pytest.mark.skipif(shutil.which("qemu-s390x") is None, reason="qemu-s390x is not installed")
-needs_compiler = pytest.mark.skipif(
-    any(shutil.which(name) is None for name in ("s390x-linux-gnu-gcc", "make")),
-    reason="no cross compiler for s390x, or no make")
-
-TEXT = b"A few lines\nof text.\n"
-RUNS = {
-    "hello": (b"Hello, reader.\n", 0),
-    "hello xip": (b"Hello, xip.\n", 0),
-    "cat text text": (2 * TEXT, 0),
-    "cat -m text": (TEXT, 0),
-    "cat text nothing": (TEXT + b"nothing: error 2\n", 1),
-    "crc text": (b"%x text\n" % zlib.crc32(TEXT), 0),
-    "sieve": (b"6542\n", 0),
-    "sieve 100": (b"25\n", 0),
-    "counter": (b"data 42, bss 1, far 1\n", 0),
-    "heap 9": (b"45, given back\n", 0),
-    "peek text 0 1 21 4095": (b"65\n32\n0\n0\n", 0),
-    "peek text 4096": (b"", -7),
-    "greet Ann Bob": (b"Hello, Ann.\nHello, Bob.\n", 2),
-    "shout ann": (b"Hello, ANN.\n", 1),
-    "jump": (b"", -11),
-    "wild": (b"", -11),
-}
-"""Commands, and what they print and end with: an exit status, or minus a signal."""
-
 
 def shipped() -> list[Path]:
     return sorted([*PROGRAMS.glob("bin/*"), *PROGRAMS.glob("lib/*")])
@@ -115,21 +87,9 @@ def test_programs_image_is_clean_and_holds_them_all(tmp_path: Path) -> None:
         assert debugfs.stat(image, inside)["permissions"] == "-rwxr-xr-x"
 
 
-def run_by_qemu(folder: Path, command: str) -> tuple[bytes, int]:
-    """What a program of `folder`/bin prints and ends with in qemu, which finds /mnt in `folder`."""
-    name, *words = command.split()
-    done = subprocess.run(["qemu-s390x", "-L", folder, folder / "mnt/bin" / name, *words], check=False,
-                          capture_output=True, timeout=60, cwd=folder)
-    return done.stdout, done.returncode
-
-
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped programs in a folder, with a file of text."""
-    folder = tmp_path_factory.mktemp("shipped")
-    shutil.copytree(PROGRAMS, folder / "mnt")
-    (folder / "text").write_bytes(TEXT)
-    return folder
+    return shipped_folder(tmp_path_factory.mktemp("shipped"))
 
 
 @pytest.fixture(scope="module")

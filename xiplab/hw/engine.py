@@ -128,9 +128,8 @@ class Engine:
         storage = self.memory.storage.map
         if any(storage[start:start + PAGE_SIZE] != before for start, before in self._code.items()):
             self._drop_code()
-        if not self._code:
-            self._watch(registers.psw_addr, registers)
-            self._watch(registers.psw_addr + PAGE_SIZE, registers)
+        self._watch(registers.psw_addr, registers)
+        self._watch(registers.psw_addr + PAGE_SIZE, registers)
 
     def _map(self) -> None:
         """Give the engine the ranges of storage that there are now; only they can be accessed."""
@@ -155,11 +154,11 @@ class Engine:
         page = address >> PAGE_SHIFT
         if page in self._seen:
             return
-        self._seen.add(page)
         try:
             start = self.memory.host_offset(real_address(self.memory, registers, page << PAGE_SHIFT))
         except ProgramInterruption:
             return
+        self._seen.add(page)
         if start not in self._code:
             self._code[start] = self.memory.storage.map[start:start + PAGE_SIZE]
 

@@ -94,12 +94,13 @@ def program(name: str, change: Callable[[Elf64Ehdr, list[Elf64Phdr]], None]) -> 
     return image.tobytes()
 
 
-def refused(guest: Guest, content: bytes) -> tuple[int | None, list[int]]:
-    """The errno of executing a file, and the signals that the task has then."""
+def refused(guest: Guest, content: bytes) -> tuple[int | None, int]:
+    """The errno of executing a file, and the signal that ends the task then, or 0."""
     process = guest.process("shell")
     with pytest.raises(OSError, match=r".") as failure:
         process.execve(write_program(guest, content), ["program"])
-    return failure.value.errno, process.task.pending
+    fatal = process.task.fatal
+    return failure.value.errno, 0 if fatal is None else fatal.signo
 
 
 # in place, and copied
@@ -304,7 +305,7 @@ def test_execve_failure_leaves_the_task_as_it_was(guest: Guest) -> None:
 
     assert failure.value.errno == errno.ENOENT
     assert uaccess.load(process.task.mm, COUNTER, 4) == b"mine"
-    assert (process.task.comm, process.task.pending) == ("counter", [])
+    assert (process.task.comm, process.task.fatal) == ("counter", None)
 
 
 @pytest.mark.parametrize("path", ["/mnt/bin", "/mnt/etc/motd"])
@@ -392,13 +393,13 @@ def test_execve_bad_header_is_refused_in_time(guest: Guest, name: str, number: i
     """Each check before the point of no return has its errno, and the task goes on."""
     frames = guest.frames
 
-    assert refused(guest, program(name, change)) == (number, [])
+    assert refused(guest, program(name, change)) == (number, 0)
     assert guest.frames["anonymous"] == frames["anonymous"]
 
 
 @pytest.mark.parametrize("content", [b"", b"#", b"\x7fELF", b"text\n" * 100])
 def test_execve_of_no_program_raises_enoexec(guest: Guest, content: bytes) -> None:
-    assert refused(guest, content) == (errno.ENOEXEC, [])
+    assert refused(guest, content) == (errno.ENOEXEC, 0)
 
 
 @pytest.mark.parametrize(("content", "number"), [(b"x" * 200, errno.ELIBBAD), (b"short", errno.EIO)])
@@ -407,14 +408,14 @@ def test_execve_bad_interpreter_is_refused(guest: Guest, content: bytes, number:
     write_program(guest, content, "/tmp/ld.so")
     greet = (PROGRAMS / "bin/greet").read_bytes().replace(b"/mnt/lib/ld.so", b"//////tmp/ld.so"[1:])
 
-    assert refused(guest, greet) == (number, [])
+    assert refused(guest, greet) == (number, 0)
     guest.close(guest.open("/tmp/ld.so", O_RDWR))
 
 
 def test_execve_without_its_interpreter_raises_enoent(guest: Guest) -> None:
     guest.umount("/mnt")
 
-    assert refused(guest, (PROGRAMS / "bin/greet").read_bytes()) == (errno.ENOENT, [])
+    assert refused(guest, (PROGRAMS / "bin/greet").read_bytes()) == (errno.ENOENT, 0)
 
 
 # refused when the old memory is gone
@@ -432,7 +433,7 @@ def test_execve_without_its_interpreter_raises_enoent(guest: Guest) -> None:
 def test_execve_bad_segment_ends_the_task(guest: Guest, name: str, number: int, signo: int,
                                           change: Callable[[Elf64Ehdr, list[Elf64Phdr]], None]) -> None:
     """What shows only while the program is mapped is an error and a signal: nothing is left to go on."""
-    assert refused(guest, program(name, change)) == (number, [signo])
+    assert refused(guest, program(name, change)) == (number, signo)
 
 
 def test_execve_of_any_damaged_program_ends_in_an_errno(guest: Guest) -> None:

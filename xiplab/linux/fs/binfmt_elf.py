@@ -332,7 +332,7 @@ def load_elf_binary(bprm: LinuxBinprm) -> None:
     Raises:
         OSError: ENOEXEC no ELF program of this machine; ELIBBAD an interpreter that is none; as
             elf_phdrs and open_interpreter. After the point of no return the task has SIGKILL or SIGSEGV
-            pending too: EINVAL, ENOMEM, EFAULT.
+            on its way, too: EINVAL, ENOMEM, EFAULT.
     """
     ehdr = Elf64Ehdr(np.frombuffer(bprm.buf, np.uint8))
     if not is_elf(ehdr) or not is_program(ehdr, bprm.file):
@@ -385,11 +385,10 @@ def no_way_back(bprm: LinuxBinprm, signo: int) -> Iterator[None]:
     try:
         yield
     except Signal as signal:
-        bprm.task.pending.append(signal.signo)
+        bprm.task.fatal = signal
         raise OSError(errno.EFAULT, f"{os.fsdecode(bprm.filename)}: {signal}") from signal
-    except OSError:
-        if not bprm.task.pending:
-            bprm.task.pending.append(signo)
+    except OSError as error:
+        bprm.task.fatal = bprm.task.fatal or Signal(signo, 0, f"{error.strerror}")
         raise
 
 

@@ -34,7 +34,7 @@ SystemCall: TypeAlias = Callable[..., int | None]
 says that the call has set the registers itself."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Kernel:
     """One guest's kernel.
 
@@ -89,3 +89,6 @@ class Kernel:
 
     def __str__(self) -> str:
         return self.name
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self.name}>"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xiplab.linux.include.fs import Dentry, File, VfsMount
     from xiplab.linux.include.kernel import Kernel
     from xiplab.linux.include.mm import MmStruct
+    from xiplab.linux.include.tty import TtyStruct
 
 RLIM_INFINITY = 1 << 64
 CAP_DAC_OVERRIDE = 1
@@ -39,7 +40,7 @@ class Cred:
     capabilities: frozenset[int] = ALL_CAPABILITIES
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Task:
     """A process with one thread.
 
@@ -53,6 +54,7 @@ class Task:
         regs: its program's registers; without tables (asce) where Python code alone is the program.
             Kernel: task_pt_regs()
         fatal: the signal that ends it.
+        tty: its terminal. Kernel: signal->tty
     """
 
     kernel: Kernel
@@ -72,6 +74,10 @@ class Task:
     exit_code: int = 0
     regs: Registers = field(default_factory=Registers)
     fatal: Signal | None = None
+    tty: TtyStruct | None = None
 
     def __str__(self) -> str:
         return f"{self.comm}[{self.pid}]"
+
+    def __repr__(self) -> str:
+        return f"<Task {self}>"

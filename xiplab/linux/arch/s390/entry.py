@@ -20,7 +20,10 @@ from xiplab.hw.interruption import Diagnose, Interruption, SupervisorCall
 from xiplab.linux.arch.s390.fault import do_exception
 from xiplab.linux.arch.s390.traps import PGM_CHECK_TABLE, do_trap
 from xiplab.linux.include.sched import Task
+from xiplab.trace import Tracepoint
 
+tp_system_call = Tracepoint("system call")
+"""A program made a system call: guest, pid, number, name, result (None: there is none, execve)."""
 ARGUMENTS = slice(2, 8)
 """The registers with a system call's arguments; the first one also takes its result."""
 
@@ -71,17 +74,23 @@ def system_call(task: Task, number: int) -> None:
     """
     regs, kernel = task.regs, task.kernel
     number = number or regs.gprs[1] & 0xFFFF_FFFF
-    call = kernel.sys_call_table.get(number)
-    if call is None:
+    call = kernel.sys_call_table.get(number, sys_ni_syscall)
+    if call is sys_ni_syscall:
         kernel.printk(f"{task}: system call {number} is not known")
-        regs.gprs[2] = -errno.ENOSYS
-        return
     try:
         result = call(task, *regs.gprs[ARGUMENTS])
     except OSError as error:
         result = -(error.errno or errno.EIO)
+    if tp_system_call.probes:
+        name = getattr(call, "__name__", "?")
+        tp_system_call(guest=kernel.name, pid=task.pid, number=number, name=name, result=result)
     if result is not None and not task.ended:
         regs.gprs[2] = result
+
+
+def sys_ni_syscall(task: Task, *registers: int) -> int:
+    """What every number means that has no call. Kernel: kernel/sys_ni.c"""
+    return -errno.ENOSYS
 
 
 def pgm_check_handler(task: Task, interruption: ProgramInterruption) -> None:

@@ -1,0 +1,54 @@
+"""What the shipped programs do, and how qemu-s390x runs them: for the tests of programs and of guests."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+
+from xiplab.tools.programs import PROGRAMS
+
+needs_qemu = pytest.mark.skipif(shutil.which("qemu-s390x") is None, reason="qemu-s390x is not installed")
+needs_compiler = pytest.mark.skipif(
+    any(shutil.which(name) is None for name in ("s390x-linux-gnu-gcc", "make")),
+    reason="no cross compiler for s390x, or no make")
+
+TEXT = b"A few lines\nof text.\n"
+RUNS = {
+    "hello": (b"Hello, reader.\n", 0),
+    "hello xip": (b"Hello, xip.\n", 0),
+    "cat text text": (2 * TEXT, 0),
+    "cat -m text": (TEXT, 0),
+    "cat text nothing": (TEXT + b"nothing: error 2\n", 1),
+    "crc text": (b"%x text\n" % zlib.crc32(TEXT), 0),
+    "sieve": (b"6542\n", 0),
+    "sieve 100": (b"25\n", 0),
+    "counter": (b"data 42, bss 1, far 1\n", 0),
+    "heap 9": (b"45, given back\n", 0),
+    "peek text 0 1 21 4095": (b"65\n32\n0\n0\n", 0),
+    "peek text 4096": (b"", -7),
+    "greet Ann Bob": (b"Hello, Ann.\nHello, Bob.\n", 2),
+    "shout ann": (b"Hello, ANN.\n", 1),
+    "jump": (b"", -11),
+    "wild": (b"", -11),
+}
+"""Commands, and what they print and end with: an exit status, or minus a signal."""
+
+
+def shipped_folder(folder: Path) -> Path:
+    """The shipped programs below `folder`/mnt, and a file of text."""
+    shutil.copytree(PROGRAMS, folder / "mnt", ignore=shutil.ignore_patterns("*.c", "*.S", "*.h"))
+    (folder / "text").write_bytes(TEXT)
+    return folder
+
+
+def run_by_qemu(folder: Path, command: str) -> tuple[bytes, int]:
+    """What a program of `folder`/bin prints and ends with in qemu, which finds /mnt in `folder`."""
+    name, *words = command.split()
+    done = subprocess.run(["qemu-s390x", "-L", folder, "-0", name, f"mnt/bin/{name}", *words], check=False,
+                          capture_output=True, timeout=60, cwd=folder, env={"PATH": "/mnt/bin"},
+                          executable=shutil.which("qemu-s390x"))
+    return done.stdout, done.returncode
