@@ -85,7 +85,7 @@ def group_adjust_blocks(sb: SuperBlock, group: Ext2Group, count: int) -> None:
     """`count` more blocks of the group are free (below 0: fewer)."""
     group.free_blocks += count
     group.store_counts()
-    EXT2_SB(sb).s_freeblocks_counter += count
+    sb.s_fs_info.s_freeblocks_counter += count
 
 
 def find_next_zero_bit(bitmap: memoryview, size: int, start: int) -> int:
@@ -256,7 +256,7 @@ def ext2_free_blocks(inode: Inode, block: int, count: int) -> None:
         inode.i_blocks = max(inode.i_blocks - freed * (sb.s_blocksize >> SECTOR_SHIFT), 0)
         block += here
         count -= here
-    mark_inode_dirty(inode)
+    inode.i_dirty = True
 
 
 def _free_in_group(sb: SuperBlock, group: Ext2Group, bit: int, count: int) -> int:

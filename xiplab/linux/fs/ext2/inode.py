@@ -377,13 +377,15 @@ def ext2_evict_inode(inode: Inode) -> None:
 
     What cannot be freed is logged and stays allocated.
     """
-    truncate_inode_pages(inode.i_mapping, 0)
+    mapping = inode.i_mapping
+    if mapping.pages:
+        truncate_inode_pages(mapping, 0)
     if inode.i_nlink == 0:
         try:
             _delete_inode(inode)
         except OSError as failure:
             ext2_error(inode.i_sb, "ext2_evict_inode", f"{inode}: {failure}")
-    inode.i_mapping.private_list.clear()
+    mapping.private_list.clear()
 
 
 def _delete_inode(inode: Inode) -> None:

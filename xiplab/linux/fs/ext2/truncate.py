@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from xiplab.linux.fs.buffer import BufferHead, bforget, mark_buffer_dirty_inode, sb_bread
 from xiplab.linux.fs.ext2.balloc import ext2_free_blocks
-from xiplab.linux.fs.ext2.ext2 import EXT2_I, EXT2_SB, Ext2InodeInfo, ext2_error
+from xiplab.linux.fs.ext2.ext2 import EXT2_SB, Ext2InodeInfo, ext2_error
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_IND_BLOCK, EXT2_NDIR_BLOCKS
-from xiplab.linux.fs.ext2.indirect import addr_per_block, direct_runs, pointers_of, remember_allocation
+from xiplab.linux.fs.ext2.indirect import addr_per_block, pointers_of, remember_allocation
 from xiplab.linux.fs.inode import mark_inode_dirty
 from xiplab.linux.include.fs import Inode
 
@@ -45,14 +45,19 @@ def ext2_free_data(inode: Inode, blocks: NDArray[np.uint32]) -> None:
 
 def _free_direct(inode: Inode, first: int) -> None:
     """Free the direct blocks from `first` on. Most files are this small, so no arrays are made."""
-    data = EXT2_I(inode).i_data
-    blocks = data[first:EXT2_NDIR_BLOCKS]
-    data[first:EXT2_NDIR_BLOCKS] = [0] * len(blocks)
-    while blocks and not blocks[-1]:
-        blocks.pop()
-    for _, block, count in direct_runs(blocks, first):
-        if block:
-            ext2_free_blocks(inode, block, count)
+    data: list[int] = inode.i_private.i_data
+    used = [block for block in data[first:EXT2_NDIR_BLOCKS] if block]
+    data[first:EXT2_NDIR_BLOCKS] = [0] * (EXT2_NDIR_BLOCKS - first)
+    start = count = 0
+    for block in used:
+        if count and block == start + count:
+            count += 1
+            continue
+        if count:
+            ext2_free_blocks(inode, start, count)
+        start, count = block, 1
+    if count:
+        ext2_free_blocks(inode, start, count)
 
 
 def _read_indirect(inode: Inode, block: int) -> BufferHead | None:
