@@ -196,30 +196,30 @@ def path_lookup(task: Task, name: PathName, *, follow: bool = True) -> Path:
 
 
 def _rcu_walk(path: Path, parts: list[bytes]) -> tuple[Path, int]:
-    """The quick walk: as far as components are in the dentry cache, directories can be searched by
-    everybody, and nothing is a symbolic link. From there `_walk` goes on, and judges.
+    """The quick walk, while components are in the dentry cache. It ends at the first that is not, and goes
+    back to the start if it met a directory that not everybody may search, a file, a symbolic link, or a name
+    known not to exist. From there `_walk` goes on, and judges.
 
     Kernel: path_walk in RCU mode, left by unlazy_walk()
     Returns:
         where it came to, and how many of the parts are done.
     """
     mnt, dentry = path
-    inode = dentry.d_inode
     done = 0
     for part in parts:
         if part:
+            inode = dentry.d_inode
+            if inode is None or inode.i_mode & SEARCHABLE_BITS != SEARCHABLE_DIRECTORY:
+                return path, 0
             child = dentry.d_subdirs.get(part)
-            if child is None or inode is None or inode.i_mode & SEARCHABLE_BITS != SEARCHABLE_DIRECTORY:
-                break
-            below = child.d_inode
-            if below is None or below.i_mode & S_IFMT == S_IFLNK:
-                break
-            dentry, inode = child, below
-            if child.d_mounted is not None:
-                mnt, dentry = follow_mount(mnt, child)
-                inode = dentry.d_inode
+            if child is None:
+                return (mnt, dentry), done
+            dentry = child
+            if dentry.d_mounted is not None:
+                mnt, dentry = follow_mount(mnt, dentry)
         done += 1
-    return (mnt, dentry), done
+    inode = dentry.d_inode
+    return (path, 0) if inode is None or inode.i_mode & S_IFMT == S_IFLNK else ((mnt, dentry), done)
 
 
 def _walk(task: Task, path: Path, todo: list[bytes], *, follow: bool) -> Path:
