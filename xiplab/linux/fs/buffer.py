@@ -297,7 +297,7 @@ def _block_write_begin(page: Page, pos: int, count: int, get_block: GetBlock) ->
         if bh.b_new:
             bh.b_new = False
             if not page.uptodate:
-                bh.b_page[:] = 0
+                bh.b_data[:] = bytes(len(bh.b_data))
             bh.b_uptodate = True
             mark_buffer_dirty(bh)
             page.dirty = True

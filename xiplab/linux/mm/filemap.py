@@ -19,7 +19,7 @@ from __future__ import annotations
 import errno
 from collections import OrderedDict
 
-from xiplab.errors import SIGXFSZ, bug_on
+from xiplab.errors import SIGXFSZ, KernelBug
 from xiplab.linux.fs.inode import file_accessed, file_remove_suid, file_update_time
 from xiplab.linux.include.fs import (
     O_APPEND,
@@ -45,7 +45,9 @@ MAX_NON_LFS = (1 << 31) - 1
 
 def _lru(kernel: Kernel) -> OrderedDict[Page, None]:
     """All page-cache pages of the guest, the least recently added first."""
-    lru: OrderedDict[Page, None] = kernel.statics.setdefault("lru", OrderedDict())
+    lru: OrderedDict[Page, None] | None = kernel.statics.get("lru")
+    if lru is None:
+        lru = kernel.statics["lru"] = OrderedDict()
     return lru
 
 
@@ -84,7 +86,8 @@ def delete_from_page_cache(page: Page) -> None:
     """Forget the page and give its frame back."""
     mapping = page.mapping
     assert mapping is not None
-    bug_on(page.mapcount, f"{page} is still mapped")
+    if page.mapcount:
+        raise KernelBug(f"{page} is still mapped")
     del mapping.pages[page.index]
     isolate_lru_page(page)
     page.mapping = None

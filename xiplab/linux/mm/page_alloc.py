@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import errno
 
-from xiplab.errors import bug_on
+from xiplab.errors import KernelBug
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Zone
 from xiplab.trace import tp_frame
-from xiplab.units import PAGE_SHIFT, Pfn
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn
+
+ZERO_PAGE = bytes(PAGE_SIZE)
 
 
 def alloc_page(kernel: Kernel, kind: str, zone: Zone | None = None) -> Pfn:
@@ -27,7 +29,7 @@ def alloc_page(kernel: Kernel, kind: str, zone: Zone | None = None) -> Pfn:
     if zone.free:
         pfn = zone.free.pop()
         start = kernel.memory.host_offset(pfn << PAGE_SHIFT)
-        kernel.memory.storage.array[start:start + (1 << PAGE_SHIFT)] = 0
+        kernel.memory.storage.map[start:start + PAGE_SIZE] = ZERO_PAGE
     elif zone.next < zone.end:
         pfn = zone.next
         zone.next = Pfn(pfn + 1)
@@ -76,7 +78,8 @@ def page_zone(kernel: Kernel, pfn: Pfn) -> Zone:
 def free_page(kernel: Kernel, pfn: Pfn) -> None:
     """Give a frame back."""
     zone = page_zone(kernel, pfn)
-    bug_on(pfn not in zone.kinds, f"{kernel}: frame {pfn:#x} is not in use")
+    if pfn not in zone.kinds:
+        raise KernelBug(f"{kernel}: frame {pfn:#x} is not in use")
     kind = zone.kinds.pop(pfn)
     zone.used[kind] -= 1
     zone.free.append(pfn)

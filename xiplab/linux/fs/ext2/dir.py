@@ -62,6 +62,7 @@ from xiplab.units import PAGE_SHIFT, PAGE_SIZE, SECTOR_SHIFT, Ino, page_count
 _unpack = EXT2_DIR_ENTRY_FORMAT.unpack_from
 _pack = EXT2_DIR_ENTRY_FORMAT.pack_into
 _HEADER = EXT2_DIR_ENTRY_FORMAT.size
+SHORTEST_RECORD = ext2_dir_rec_len(1)
 _INODE = struct.Struct("<I")
 _REC_LEN = struct.Struct("<H")
 _REC_LEN_AT = 4
@@ -99,10 +100,12 @@ def ext2_check_page(directory: Inode, n: int, data: memoryview) -> list[int]:
     max_inumber = EXT2_SB(directory.i_sb).s_inodes_count
     starts: list[int] = []
     offset = 0
-    while offset <= limit - ext2_dir_rec_len(1):
+    while offset <= limit - SHORTEST_RECORD:
         ino, rec_len, name_len, _ = _unpack(data, offset)
-        why = _record_error(ino, rec_len, name_len, chunk_size - offset % chunk_size, max_inumber)
-        if why:
+        room = chunk_size - offset % chunk_size
+        if rec_len & 3 or rec_len < SHORTEST_RECORD or not _HEADER + name_len <= rec_len <= room \
+                or ino > max_inumber:
+            why = _record_error(rec_len, name_len, room)
             raise _corrupt(directory, f"bad entry in directory: {why}", (n << PAGE_SHIFT) + offset,
                            f"inode={ino}, rec_len={rec_len}, name_len={name_len}")
         starts.append(offset)
@@ -112,9 +115,9 @@ def ext2_check_page(directory: Inode, n: int, data: memoryview) -> list[int]:
     return starts
 
 
-def _record_error(ino: int, rec_len: int, name_len: int, room: int, max_inumber: int) -> str:
-    """What is wrong with a record that has `room` bytes up to the end of its block; "" if nothing."""
-    if rec_len < ext2_dir_rec_len(1):
+def _record_error(rec_len: int, name_len: int, room: int) -> str:
+    """What is wrong with a bad record that has `room` bytes up to the end of its block."""
+    if rec_len < SHORTEST_RECORD:
         return "rec_len is smaller than minimal"
     if rec_len & 3:
         return "unaligned directory entry"
@@ -122,9 +125,7 @@ def _record_error(ino: int, rec_len: int, name_len: int, room: int, max_inumber:
         return "rec_len is too small for name_len"
     if rec_len > room:
         return "directory entry across blocks"
-    if ino > max_inumber:
-        return "inode out of bounds"
-    return ""
+    return "inode out of bounds"
 
 
 def _corrupt(directory: Inode, why: str, offset: int, details: str = "") -> OSError:
@@ -164,13 +165,12 @@ def ext2_index(directory: Inode) -> DirIndex:
 def _index_page(index: DirIndex, directory: Inode, n: int) -> None:
     data = _page_data(directory, n)
     index.records[n] = starts = ext2_check_page(directory, n, data)
-    names = index.names
     base = n << PAGE_SHIFT
     raw = bytes(data)
     for start in starts:
         ino, _, name_len, file_type = _unpack(raw, start)
         name = raw[start + _HEADER:start + _HEADER + name_len]
-        if ino and name not in names:
+        if ino and name not in index.names:
             index.add(name, ino, file_type, base + start)
 
 
