@@ -183,7 +183,8 @@ def path_lookup(task: Task, name: PathName, *, follow: bool = True) -> Path:
         OSError: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG.
     """
     encoded = encode_path(name)
-    path = start_of(task, encoded)
+    path = task.root if encoded[0] == SLASH else task.pwd
+    assert path is not None
     parts = encoded.split(b"/")
     done = 0
     if parts[-1]:

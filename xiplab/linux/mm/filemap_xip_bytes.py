@@ -144,7 +144,11 @@ def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int, coun
     if pgoff << PAGE_SHIFT < mapping.host.i_size:
         _ask_for_group(mapping, places, pgoff)
     elif get_xip_next is not None and (kmem := get_xip_next(mapping, Pgoff(pgoff))):
-        at = places.at[pgoff] = _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
+        if places.start <= kmem < places.end:
+            at = kmem + places.delta
+        else:
+            at = _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
+        places.at[pgoff] = at
         if count < PAGE_SIZE:
             places.memory[at:at + PAGE_SIZE] = ZERO_PAGE
         return at
