@@ -142,12 +142,10 @@ def fault_steps_2_6_26(vma: VmAreaStruct, vmf: VmFault) -> Iterator[str]:
 
 
 def fault_steps_dax(vma: VmAreaStruct, vmf: VmFault) -> Iterator[str]:
-    """What DAX does about Q7: the size is looked at again, under the lock that truncate takes."""
-    pfn = _checked_lookup(vma, vmf)
+    """What DAX does about Q7: size and page are looked at again, under the lock that truncate takes."""
+    _checked_lookup(vma, vmf)
     yield "looked up"
-    if pfn is not None:
-        pfn = _checked_lookup(vma, vmf)
-    _insert(vma, vmf, pfn)
+    _insert(vma, vmf, _checked_lookup(vma, vmf))
     yield "inserted"
 
 
