@@ -90,8 +90,8 @@ print(experiment)
 # %% read [markdown]
 # ## Reading: how many copies? (6 minutes)
 #
-# The way to a disk takes milliseconds; a copy within memory takes less than a thousandth of that. So
-# Linux keeps what it has read. The next program that wants the page gets it from the page cache.
+# A disk is slow, and memory is fast. So Linux keeps what it has read. The next program that wants the page
+# gets it from the page cache.
 
 # %% read-predict
 # Your turn: put "a", "b", "c" or "d" in place of "skip", and run the cell.
@@ -227,9 +227,9 @@ assert not np.shares_memory(cached, stored), "in two frames of one memory"
 # %% trick [markdown]
 # ## The ramdisk's trick (7 minutes)
 #
-# Until 2008 Linux had another ramdisk driver, called *rd*. (The one above is its successor, *brd*.) When
-# Linux starts, a boot image lies in memory: a small disk with the first programs. The old driver makes a
-# ramdisk of it, and needs no second copy. How?
+# Up to version 2.6.24 Linux had another ramdisk driver, called *rd*. (The one above is its successor,
+# *brd*.) When Linux starts, a boot image lies in memory: a small disk with the first programs. The old
+# driver makes a ramdisk of it, and needs no second copy. How?
 
 # %% trick-predict
 # Your turn: "a", "b", "c" or "skip".

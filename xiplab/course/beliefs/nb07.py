@@ -8,12 +8,6 @@ _NEW = "experiment = MapInPlace()\n"
 
 MISCONCEPTIONS = (
     Misconception(
-        "hole-is-an-error",
-        "A hole has no storage, so to load from it is an error.",
-        "A hole reads as zeros. Linux shows a page of zeros for it, or takes a block for it.",
-        "Load from the hole as reader.",
-        f'{_NEW}experiment.load("reader", 1); print(experiment.sentence())'),
-    Misconception(
         "a-load-changes-nothing",
         "A load never changes a file.",
         "A shared mapping that may be written gets a block for a hole at the first touch, even if that touch "
