@@ -39,11 +39,11 @@ class Xip:
     """A guest with an ext2 of 4 KiB blocks mounted in place, from a segment whose memory is there already.
 
     Args:
-        image: the bytes of the file system, or the path of a file with them; None: a new one of 512 MiB.
+        image: the path of a file with the file system; None: a new one of `size` bytes.
     """
 
-    def __init__(self, image: str | None = None, options: str = "xip") -> None:
-        size = os.path.getsize(image) if image else 512 * MiB
+    def __init__(self, image: str | None = None, options: str = "xip", size: int = 512 * MiB) -> None:
+        size = os.path.getsize(image) if image else size
         self.vm = ZVM()
         self.vm.segment("BENCH", size=size, type="SW", at=GiB)
         self.vm.load("BENCH", image or mke2fs(size, inodes=32_768))
