@@ -14,7 +14,8 @@ tasks use it in turn, each with Registers of its own. What it reads in storage i
 anybody has changed is new at the next instruction that is fetched after an interruption or a quantum.
 
 Differs: the PSW names an instruction that could not be carried out, not the one after it. A branch to
-an odd address is followed. Vector registers are off, as in Linux v3.6.
+an odd address is followed. Vector registers are off, as in Linux v3.6. Floating-point instructions take
+as long as an interruption; SQXBR and those that EX would carry out are refused.
 Kernel: none (the Principles of Operation)
 """
 
@@ -25,11 +26,12 @@ from collections.abc import Callable
 from struct import pack_into, unpack_from
 from typing import TYPE_CHECKING, TypeAlias
 
-from xiplab.errors import ADDRESSING, OPERATION, PAGE_TRANSLATION, PROTECTION, ProgramInterruption
+from xiplab.errors import ADDRESSING, DATA, OPERATION, PAGE_TRANSLATION, PROTECTION, ProgramInterruption
 from xiplab.hw import dat
 from xiplab.hw.interruption import (
     DIAGNOSE,
     EX,
+    SQXBR,
     SVC,
     Diagnose,
     Interruption,
@@ -37,7 +39,10 @@ from xiplab.hw.interruption import (
     cause,
     displacement,
     instruction_length,
+    is_floating,
     is_refused_at_once,
+    is_supervisor_call,
+    opcode,
 )
 from xiplab.hw.memory import AbsoluteStorage
 from xiplab.hw.registers import Registers, real_address
@@ -60,6 +65,19 @@ SLICE = 10_000_000
 """Instructions at a stretch; between two of them the host's own signals (Ctrl-C) are served."""
 
 
+FPC_DXC = 0xFF00
+"""The data-exception code in the floating-point-control register."""
+CR0_AFP, CR0_IEP = 0x0004_0000, 0x0010_0000
+"""Control register 0: all floating-point registers; instruction-execution protection."""
+
+
+def make_engine(memory: AbsoluteStorage, interrupted: Callable[[int], bool], *, floating: bool = False
+                ) -> Engine:
+    """An engine for the storage; `floating` if it executes floating-point instructions, too."""
+    from xiplab.hw.engine import Engine
+    return Engine(memory, interrupted, CR0_IEP | CR0_AFP if floating else CR0_IEP)
+
+
 class Cpu:
     """The processor of a virtual machine. Its engine is made when a program first runs.
 
@@ -74,6 +92,8 @@ class Cpu:
     def __init__(self, memory: AbsoluteStorage) -> None:
         self.memory = memory
         self._engine: Engine | None = None
+        self._floating: Engine | None = None
+        self._met: ProgramInterruption | Diagnose | None = None
         self._registers = Registers()
         self._supervisor: Supervisor | None = None
         self._patience = 0
@@ -93,8 +113,7 @@ class Cpu:
         if self._supervisor is not None:
             raise OSError(errno.EBUSY, f"the processor runs a program already: {self._registers}")
         if self._engine is None:
-            from xiplab.hw.engine import Engine
-            self._engine = Engine(self.memory, self._interrupted)
+            self._engine = make_engine(self.memory, self._interrupted)
         self._registers, self._supervisor, self._patience = registers, supervisor, budget
         try:
             return self._run(self._engine, budget)
@@ -114,10 +133,11 @@ class Cpu:
         return True
 
     def close(self) -> None:
-        """Give the engine's memory back; the next program makes a new one."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        """Give the engines' memory back; the next program makes a new one."""
+        for engine in (self._engine, self._floating):
+            if engine is not None:
+                engine.close()
+        self._engine = self._floating = None
 
     # interruptions
 
@@ -126,9 +146,17 @@ class Cpu:
         self._patience -= 1
         if self._patience < 0:
             return False
+        instruction = self._instruction()
+        if number == SUPERVISOR_CALL_NUMBER and not is_supervisor_call(instruction):
+            assert self._engine is not None
+            self._engine.drop_code()
+            return True
         if number == SUPERVISOR_CALL_NUMBER:
-            return self._deliver(self._supervisor_call())
-        return self._deliver(self._program_interruption())
+            return self._deliver(self._supervisor_call(instruction))
+        if is_floating(instruction):
+            met = self._execute_floating(instruction)
+            return met is None or self._deliver(met)
+        return self._deliver(self._program_interruption(instruction))
 
     def _deliver(self, interruption: Interruption) -> bool:
         assert self._supervisor is not None
@@ -137,8 +165,29 @@ class Cpu:
             self._clear_teid()
         return goes_on
 
-    def _supervisor_call(self) -> SupervisorCall:
-        instruction = self._instruction()
+    def _execute_floating(self, instruction: bytes) -> ProgramInterruption | Diagnose | None:
+        """Carry out one floating-point instruction on the engine that has the registers for it.
+
+        The other one refuses them all, since Unicorn 2.1 dies of translating SQXBR; here each is looked at.
+        Returns:
+            what it met, or None.
+        """
+        registers = self._registers
+        if opcode(instruction) == SQXBR:
+            return self._program(OPERATION, registers.psw_addr, "fetch")
+        if self._floating is None:
+            self._floating = make_engine(self.memory, self._met_floating, floating=True)
+        self._met = None
+        self._clear_teid()
+        if not self._floating.run(registers, 1, until=registers.psw_addr + len(instruction)):
+            return self._refusal(self._floating)
+        return self._met
+
+    def _met_floating(self, _: int) -> bool:
+        self._met = self._program_interruption(self._instruction())
+        return False
+
+    def _supervisor_call(self, instruction: bytes) -> SupervisorCall:
         length = len(instruction)
         number = instruction[1] if instruction[0] == SVC else self._executed(instruction)
         self._registers.psw_addr += length
@@ -156,16 +205,20 @@ class Cpu:
             target = self._registers.psw_addr + 2 * unpack_from(">i", instruction, 2)[0]
         return self._read(target % (1 << 64), 2)[1] | (gprs[r1] & 0xFF if r1 else 0)
 
-    def _program_interruption(self) -> ProgramInterruption | Diagnose:
-        instruction = self._instruction()
-        teid: int = unpack_from(">Q", self.memory.storage.map, self.memory.host_offset(LOWCORE_TEID))[0]
+    def _program_interruption(self, instruction: bytes) -> ProgramInterruption | Diagnose:
+        teid = self._teid()
         if teid and not self._is_before_illegal(teid, instruction):
             return self._translation_exception(teid, instruction)
         if instruction and instruction[0] == DIAGNOSE and not self._registers.problem_state:
             self._registers.psw_addr += len(instruction)
             r1, r3 = instruction[1] >> 4, instruction[1] & 0xF
             return Diagnose(self._diagnose_code(instruction), r1, r3)
-        return self._program(cause(instruction), self._registers.psw_addr, "fetch")
+        code = DATA if self._is_ieee_trap(instruction) else cause(instruction)
+        return self._program(code, self._registers.psw_addr, "fetch")
+
+    def _is_ieee_trap(self, instruction: bytes) -> bool:
+        """A floating-point instruction leaves the reason of its trap in the FPC."""
+        return is_floating(instruction) and bool(self._registers.fpc & FPC_DXC)
 
     def _diagnose_code(self, instruction: bytes) -> int:
         base = instruction[2] >> 4
@@ -229,6 +282,10 @@ class Cpu:
         parameters, old_psw = area
         pack_into(">HH", storage, lowcore + parameters, length, code)
         pack_into(">QQ", storage, lowcore + old_psw, self._registers.psw_mask, self._registers.psw_addr)
+
+    def _teid(self) -> int:
+        found: int = unpack_from(">Q", self.memory.storage.map, self.memory.host_offset(LOWCORE_TEID))[0]
+        return found
 
     def _clear_teid(self) -> None:
         """What it held has been answered; a later interruption without one must not find it."""

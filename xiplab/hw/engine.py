@@ -45,10 +45,6 @@ from xiplab.units import PAGE_SHIFT, PAGE_SIZE, MiB
 CODE_BUFFER = 1 * MiB
 """For translated code. The default would reserve 1 GiB of addresses for each engine."""
 
-CR0_AFP = 0x0004_0000
-CR0_IEP = 0x0010_0000
-"""Control register 0: all floating-point registers; instruction-execution protection."""
-
 NUMBERS = [first + n for first in (s390x.UC_S390X_REG_R0, s390x.UC_S390X_REG_F0, s390x.UC_S390X_REG_A0)
            for n in range(16)] + [s390x.UC_S390X_REG_FPC, s390x.UC_S390X_REG_PSWM, s390x.UC_S390X_REG_PC]
 """Unicorn's numbers of our registers, in the order of Registers.values."""
@@ -72,7 +68,7 @@ class Engine:
             it was, the absolute address, whether the range is there.
     """
 
-    def __init__(self, memory: AbsoluteStorage, interrupted: Callable[[int], bool]) -> None:
+    def __init__(self, memory: AbsoluteStorage, interrupted: Callable[[int], bool], cr0: int) -> None:
         self.memory = memory
         self.stopped = False
         self.refused: tuple[str, int, bool] | None = None
@@ -89,7 +85,7 @@ class Engine:
         self._pointers = (ctypes.c_void_p * COUNT)(*range(first, first + 8 * COUNT, 8))
         self._uc = Uc(UC_ARCH_S390X, UC_MODE_BIG_ENDIAN, s390x.UC_CPU_S390X_MAX)
         self._uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
-        self._uc.reg_write(s390x.UC_S390X_REG_CR0, CR0_AFP | CR0_IEP)
+        self._uc.reg_write(s390x.UC_S390X_REG_CR0, cr0)
         self._hooks = [self._uc.hook_add(UC_HOOK_INTR, self._on_interruption),
                        self._uc.hook_add(UC_HOOK_MEM_INVALID, self._on_refusal),
                        self._uc.hook_add(UC_HOOK_EDGE_GENERATED, self._on_translation)]
@@ -127,7 +123,7 @@ class Engine:
             self._seen.clear()
         storage = self.memory.storage.map
         if any(storage[start:start + PAGE_SIZE] != before for start, before in self._code.items()):
-            self._drop_code()
+            self.drop_code()
         self._watch(registers.psw_addr, registers)
         self._watch(registers.psw_addr + PAGE_SIZE, registers)
 
@@ -142,9 +138,10 @@ class Engine:
             self._uc.mem_map_ptr(r.start, r.npages << PAGE_SHIFT, permissions,
                                  self._base + (r.first << PAGE_SHIFT))
         self._mapped = there
-        self._drop_code()
+        self.drop_code()
 
-    def _drop_code(self) -> None:
+    def drop_code(self) -> None:
+        """Translate anew whatever runs next."""
         self._uc.ctl_flush_tb()
         self._code.clear()
         self._seen.clear()
@@ -164,8 +161,8 @@ class Engine:
 
     # execution
 
-    def run(self, registers: Registers, count: int) -> bool:
-        """Execute `count` instructions or until an interruption ends it.
+    def run(self, registers: Registers, count: int, until: int = 0) -> bool:
+        """Execute `count` instructions, up to the one at `until`, or until an interruption ends it.
 
         Returns:
             False if storage refused an access, which is then in `refused`.
@@ -176,7 +173,7 @@ class Engine:
         self.stopped, self.refused = False, None
         self.load(registers)
         try:
-            self._uc.emu_start(registers.psw_addr, 0, 0, count)
+            self._uc.emu_start(registers.psw_addr, until, 0, count)
         except UcError:
             self.save(registers)
             return False

@@ -26,7 +26,8 @@ from xiplab.errors import (
 SVC = 0x0A
 EX = 0x44
 DIAGNOSE = 0x83
-EXRL = 0xC600
+EXRL = 0xC6
+SQXBR = 0xB316
 VECTOR = 0xE7
 
 
@@ -49,19 +50,22 @@ class Diagnose:
 Interruption: TypeAlias = SupervisorCall | Diagnose | ProgramInterruption
 
 PRIVILEGED = frozenset({
-    0x80, 0x82, DIAGNOSE, 0x93, 0xAC, 0xAD, 0xAE, 0xB1, 0xB6, 0xB7, 0xE502,
-    *range(0xB202, 0xB205), *range(0xB206, 0xB20E), *range(0xB210, 0xB218), 0xB21B, 0xB220, 0xB221, 0xB223,
-    0xB229, 0xB22A, 0xB22B, 0xB22C, *range(0xB230, 0xB23D), 0xB246, 0xB247, 0xB24B, 0xB24C, 0xB254, 0xB25F,
-    0xB276, 0xB27D, 0xB299, 0xB2B1, 0xB2B2, 0xB905, 0xB909, 0xB91E, 0xB925, 0xB946, 0xB98A, 0xB98D, 0xB98E,
-    0xB99E, 0xB9A2, 0xB9AA, 0xB9AC, 0xB9AF, 0xEB25, 0xEB2F, 0xE303, 0xE313,
+    0x80, 0x82, DIAGNOSE, 0xAC, 0xAD, 0xAE, 0xB1, 0xB6, 0xB7, 0xE303, 0xE313, 0xE502, 0xEB25, 0xEB2F,
+    0xB202, 0xB204, *range(0xB206, 0xB20C), 0xB20D, *range(0xB210, 0xB215), 0xB219, 0xB221,
+    *range(0xB223, 0xB228), *range(0xB229, 0xB22D), 0xB22E, 0xB22F, *range(0xB230, 0xB23D), 0xB246, 0xB248,
+    0xB24B, 0xB250, 0xB25F, 0xB279, 0xB27D, 0xB2B1, 0xB2B2, 0xB905, 0xB925, 0xB98A, 0xB98E, 0xB9A2, 0xB9AA,
+    0xB9AF,
 })
 DIVIDES = frozenset({0x1D, 0x5D, 0xB90D, 0xB91D, 0xB987, 0xB997, 0xE30D, 0xE31D, 0xE387, 0xE397})
 """They need an even register pair; a zero divisor or a quotient too big is what else can go wrong."""
 ALIGNED = frozenset({0xBA, 0xBB, 0xEB14, 0xEB30, 0xEB31, 0xEB3E, 0xE38E, 0xE38F, 0xC802, 0xC804, 0xC805})
 """Compare-and-swap and its kin: their operand stands on a boundary."""
 TRAPS = frozenset({0xB960, 0xB961, 0xB972, 0xB973, 0xEB21, 0xEB23, 0xEB2B, 0xEC70, 0xEC71, 0xEC72, 0xEC73})
-DATA_GROUPS = frozenset({0xB3, 0xED, 0xE7, *range(0xF8, 0xFE)})
-"""First bytes of floating-point, vector and decimal instructions."""
+DATA_GROUPS = frozenset({VECTOR, *range(0xF8, 0xFE)})
+"""First bytes of vector and decimal instructions."""
+FLOATING_GROUPS = frozenset({*range(0x20, 0x40), 0x60, *range(0x67, 0x71), *range(0x78, 0x80), 0xB3, 0xED})
+FLOATING_CONTROL = frozenset({0xB299, 0xB29C, 0xB29D, 0xB2B8, 0xB2B9, 0xB2BD})
+"""The same of floating-point instructions, and those of them that do not lie in such a group."""
 TWO_BYTE_GROUPS = frozenset({0xB2, 0xB3, 0xB9, 0xE5})
 SPLIT_GROUPS = frozenset({0xE3, 0xE7, 0xEB, 0xEC, 0xED})
 NIBBLE_GROUPS = frozenset({0xA5, 0xA7, 0xC0, 0xC2, 0xC4, 0xC6, 0xC8, 0xCC})
@@ -86,9 +90,25 @@ def opcode(instruction: bytes) -> int:
     return first
 
 
+def is_supervisor_call(instruction: bytes) -> bool:
+    """Whether it can end in an interruption by SVC."""
+    return instruction[:1] == bytes((SVC,)) or is_execute(instruction)
+
+
+def is_execute(instruction: bytes) -> bool:
+    """EX, or EXRL: it carries out an instruction that lies elsewhere."""
+    return bool(instruction) and opcode(instruction) in (EX, EXRL << 8)
+
+
+def is_floating(instruction: bytes) -> bool:
+    """Whether it needs the floating-point registers or their control register."""
+    op = opcode(instruction) if instruction else 0
+    return op in FLOATING_CONTROL or op >> (8 if op > 0xFF else 0) in FLOATING_GROUPS
+
+
 def cause(instruction: bytes) -> int:
     """The code of the program interruption that `instruction` met, other than a translation's."""
-    op = opcode(instruction)
+    op = opcode(instruction) if instruction else 0
     if op in PRIVILEGED:
         return PRIVILEGED_OPERATION
     if op in DIVIDES:
@@ -98,7 +118,7 @@ def cause(instruction: bytes) -> int:
         return SPECIFICATION
     if op in TRAPS or op >> (8 if op > 0xFF else 0) in DATA_GROUPS:
         return DATA
-    return EXECUTE if op in (EX, EXRL) else OPERATION
+    return EXECUTE if is_execute(instruction) else OPERATION
 
 
 def is_refused_at_once(instruction: bytes) -> bool:
