@@ -6,6 +6,9 @@
     linux1 = vm.logon("LINUX1")
     linux1.echo("shlib", "/sys/devices/dcssblk/add")
     linux1.mount("/dev/dcssblk0", "/mnt", "ext2", "ro,xip")
+    linux1.cat("/mnt/etc/motd")                  # system calls and a shell's commands: process.py
+    linux1.exec("hello xip").output              # an s390x program, run to its end: program.py
+    linux1.start("greet Ann").run(budget=1000)   # one that is about to run
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from xiplab.widgets.plot import STYLES, Line, Panel, Plot
+from xiplab.widgets.plot import FILLS, STYLES, Line, Panel, Plot, Stack
 
 
 @pytest.fixture
@@ -45,3 +45,12 @@ def test_lines_differ_by_more_than_colour() -> None:
     colors, dashes, shapes = zip(*STYLES, strict=True)
 
     assert len(set(colors)) == len(set(dashes)) == len(set(shapes)) == len(STYLES)
+
+
+def test_stack_has_a_part_for_each_kind() -> None:
+    """Parts differ by colour and by hatch; their numbers are a table with a row for each bar."""
+    stack = Plot([Stack("Frames", "frames", ["one", "two"], {"text": [1, 2], "data": [3, 4]})], "Two bars.")
+
+    assert "<tr><th scope='row'>two</th><td>2</td><td>4</td></tr>" in stack._repr_html_()
+    assert stack.png() == stack.png()
+    assert len(set(FILLS)) == len({color for color, _ in FILLS}) == len(FILLS)
