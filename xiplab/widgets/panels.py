@@ -14,7 +14,7 @@ MARKS = {
     "changed": ("●", "changed in the last 3 steps"),
     "stale": ("≠", "differs from its storage"),
     "shared": ("⇄", "shared"),
-    "copy": ("❐", "a copy"),
+    "copy": ("‖", "a copy"),
     "private": ("◐", "private"),
     "hole": ("○", "a hole: no block"),
     "new": ("+", "new"),

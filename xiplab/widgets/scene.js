@@ -5,6 +5,7 @@
 // carry the same key; whatever view is pointed at tells all others of the page by an event.
 
 const POINT = "xip-point";
+const USUAL = ["step", "undo", "reset"];
 const ANSWER_MS = 4000;
 const NO_ANSWER = "Python does not answer: run the notebook's cells from the top again.";
 function buildField(field) {
@@ -104,7 +105,7 @@ class SceneView {
 
   buildControl({ call, label, title, args = [], fields = [] }) {
     const inputs = fields.map(buildField);
-    const form = make("form", {}, ...inputs.map((input) => input.label), makeFocusable("button", { title }, label));
+    const form = make("form", { class: USUAL.includes(call) && "xip-usual" }, ...inputs.map((input) => input.label), makeFocusable("button", { title }, label));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const values = inputs.map((input) => input.read());
