@@ -185,7 +185,7 @@ predict("02.store", "skip")
 # Try it in the picture. Let both guests load SHLIB shared, choose LINUX1 and SHLIB, and press *Store*. Then
 # do the same with BOARD, whose type is SW. Then load SHLIB exclusive in one guest, and store there.
 #
-# - **⇄** marks the segment's own frame, **❐** a copy, **⊘** what a guest may only read.
+# - **⇄** marks the segment's own frame, **‖** a copy, **⊘** what a guest may only read.
 # - **●** marks what has changed. It stays for three steps.
 # - Point at a frame, or go to it with the Tab key: all places that name the same frame light up.
 
