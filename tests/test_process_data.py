@@ -12,6 +12,7 @@ from twin_sides import USER, GuestSide, Side
 from xiplab import PAGE_SIZE, ZVM
 from xiplab.linux.fs.aio import IOCB_CMD_PREAD, IOCB_CMD_PWRITE, io_getevents, io_setup
 from xiplab.linux.fs.read_write import SEEK_DATA, SEEK_HOLE
+from xiplab.linux.include.fs import O_CLOEXEC
 
 O_RDONLY, O_WRONLY, O_RDWR, CREAT, APPEND = os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_CREAT, os.O_APPEND
 SET, CUR, END = os.SEEK_SET, os.SEEK_CUR, os.SEEK_END
@@ -187,6 +188,15 @@ def test_close_on_exec_belongs_to_the_descriptor(guest_side: GuestSide) -> None:
     guest_side.close(fd)
 
     assert guest_side.fcntl(guest_side.open("file", O_RDONLY), F_GETFD) == 0
+
+
+def test_open_with_o_cloexec_closes_the_descriptor_at_exec(guest_side: GuestSide) -> None:
+    """And not the others of the same open file. On the host, Python sets the flag by itself."""
+    guest_side.put("file")
+    fd = guest_side.open("file", O_RDONLY | O_CLOEXEC)
+    other = guest_side.dup(fd)
+
+    assert (guest_side.fcntl(fd, F_GETFD), guest_side.fcntl(other, F_GETFD)) == (1, 0)
 
 
 def test_fcntl_setfl_changes_some_flags_only(side: Side, fds: dict[str, int]) -> None:

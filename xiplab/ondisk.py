@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 u8: TypeAlias = Annotated[int, "u1"]
 le16: TypeAlias = Annotated[int, "<u2"]
 le32: TypeAlias = Annotated[int, "<u4"]
-le64: TypeAlias = Annotated[int, "<u8"]
 be16: TypeAlias = Annotated[int, ">u2"]
 be32: TypeAlias = Annotated[int, ">u4"]
 be64: TypeAlias = Annotated[int, ">u8"]

@@ -128,10 +128,7 @@ class Process:
 
     def open(self, path: PathName, flags: int = O_RDONLY, mode: int = 0o666) -> int:
         """open(2): the lowest free descriptor. Large files are always allowed."""
-        task = self._enter()
-        fd = fs_open.get_unused_fd(task)
-        task.files[fd] = fs_open.do_filp_open(task, path, flags | O_LARGEFILE, mode)
-        return fd
+        return fs_open.do_sys_open(self._enter(), path, flags | O_LARGEFILE, mode)
 
     def close(self, fd: int) -> None:
         fs_open.filp_close(self._enter(), fd)

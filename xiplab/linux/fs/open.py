@@ -51,6 +51,7 @@ from xiplab.linux.include.fs import (
     MS_RDONLY,
     O_ACCMODE,
     O_APPEND,
+    O_CLOEXEC,
     O_CREAT,
     O_DIRECT,
     O_DIRECTORY,
@@ -190,6 +191,19 @@ def get_unused_fd(task: Task, first: int = 0) -> int:
         if fd >= task.rlimit_nofile:
             raise OSError(errno.EMFILE, f"{task}: {task.rlimit_nofile} files are open") from None
         files += [None] * (fd + 1 - len(files))
+    return fd
+
+
+def do_sys_open(task: Task, filename: PathName, flags: int, mode: int) -> int:
+    """open(2): the lowest free descriptor; O_CLOEXEC belongs to it, not to the open file.
+
+    Raises:
+        OSError: EMFILE; as do_filp_open().
+    """
+    fd = get_unused_fd(task)
+    task.files[fd] = do_filp_open(task, filename, flags, mode)
+    if flags & O_CLOEXEC:
+        task.close_on_exec.add(fd)
     return fd
 
 

@@ -110,11 +110,6 @@ def elf64_st_bind(st_info: int) -> int:
     return st_info >> 4
 
 
-def elf64_st_type(st_info: int) -> int:
-    """A symbol's type: STT_OBJECT, STT_FUNC, ..."""
-    return st_info & 15
-
-
 def elf64_r_sym(r_info: int) -> int:
     """The number of a relocation's symbol."""
     return r_info >> 32

@@ -144,9 +144,7 @@ def advance(filp: File, moved: int) -> None:
 def sys_open(task: Task, filename: int, flags: int, mode: int) -> int:
     """open(2). Kernel: fs/open.c"""
     name = getname(task, filename)
-    fd = fs_open.get_unused_fd(task)
-    task.files[fd] = fs_open.do_filp_open(task, name, flags & 0xFFFF_FFFF | O_LARGEFILE, mode & 0o7777)
-    return fd
+    return fs_open.do_sys_open(task, name, flags & 0xFFFF_FFFF | O_LARGEFILE, mode & 0o7777)
 
 
 def sys_close(task: Task, fd: int) -> int:

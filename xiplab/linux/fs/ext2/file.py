@@ -8,14 +8,13 @@ Kernel: v3.6 fs/ext2/file.c, fs/ext2/dir.c (the table for directories)
 
 from __future__ import annotations
 
-import errno
-
 from xiplab.linux.fs.buffer import sync_mapping_buffers
 from xiplab.linux.fs.ext2.dir import ext2_readdir
 from xiplab.linux.fs.ext2.inode import ext2_setattr, write_inode
 from xiplab.linux.fs.ext2.ioctl import ext2_ioctl
+from xiplab.linux.fs.libfs import generic_read_dir
 from xiplab.linux.fs.read_write import do_sync_read, do_sync_write, generic_file_llseek
-from xiplab.linux.include.fs import File, FileOperations, InodeOperations, UserBuffer
+from xiplab.linux.include.fs import File, FileOperations, InodeOperations
 from xiplab.linux.mm.filemap import (
     filemap_fdatawrite,
     generic_file_aio_read,
@@ -38,11 +37,6 @@ def ext2_fsync(filp: File, datasync: bool) -> None:
     sync_mapping_buffers(inode.i_mapping)
     if inode.i_dirty:
         write_inode(inode, do_sync=True)
-
-
-def generic_read_dir(filp: File, buf: UserBuffer, count: int, pos: int) -> int:
-    """A directory is no file to read(). Raises OSError EISDIR. Kernel: fs/libfs.c"""
-    raise OSError(errno.EISDIR, f"{filp}: is a directory")
 
 
 ext2_file_operations = FileOperations(
