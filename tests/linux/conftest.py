@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from xiplab.hw.memory import AbsoluteStorage, Storage
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.dcssblk import DcssblkDevInfo, dcssblk_get_device_by_name, dcssblk_init
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
 from xiplab.linux.include.blkdev import FMODE_READ, BlockDevice
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Zone
-from xiplab.units import GiB, MiB, Pfn
+from xiplab.units import GiB, MiB, Paddr, Pfn
 from xiplab.zvm.cp import ControlProgram
 from xiplab.zvm.machine import VirtualMachine
 
@@ -82,6 +83,15 @@ def boot(vm: ControlProgram, userid: str, segments: str = "", **attributes: obje
     kernel = Kernel(userid, machine.memory, Zone(Pfn(256), Pfn(16384)), machine.diagnose)
     dcssblk_init(kernel, segments)
     return Guest(vm, machine, kernel)
+
+
+@pytest.fixture
+def kernel() -> Kernel:
+    """A kernel of 64 frames and nothing else, for drivers of other machines."""
+    storage = Storage(8 * MiB)
+    memory = AbsoluteStorage(storage)
+    memory.attach(Paddr(0), storage.allocate(64), 64, writable=True, name="RAM")
+    return Kernel("LINUX1", memory, Zone(Pfn(0), Pfn(64)))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from xiplab.hw.memory import AbsoluteStorage, Storage
 from xiplab.hw.nor import NorChip
 from xiplab.linux.drivers.mtd.mtdchar import mtd_fops, mtdchar_lseek, mtdchar_read, mtdchar_write
 from xiplab.linux.drivers.mtd.mtdcore import (
@@ -31,7 +30,6 @@ from xiplab.linux.drivers.mtd.physmap import physmap_flash_probe
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import SEEK_CUR, SEEK_END, SEEK_SET, File, Inode
 from xiplab.linux.include.kernel import Kernel
-from xiplab.linux.include.mm import Zone
 from xiplab.linux.include.mtd import (
     MTD_ABSENT,
     MTD_ERASE_DONE,
@@ -42,18 +40,10 @@ from xiplab.linux.include.mtd import (
     MtdOps,
     MtdPartition,
 )
-from xiplab.units import KiB, MiB, Paddr, Pfn
+from xiplab.units import KiB, MiB, Paddr
 
 FLASH = Paddr(0x8000000)
 BLOCK = 64 * KiB
-
-
-@pytest.fixture
-def kernel() -> Kernel:
-    storage = Storage(8 * MiB)
-    memory = AbsoluteStorage(storage)
-    memory.attach(Paddr(0), storage.allocate(64), 64, writable=True, name="RAM")
-    return Kernel("LINUX1", memory, Zone(Pfn(0), Pfn(64)))
 
 
 @pytest.fixture

@@ -40,14 +40,6 @@ CHIP = 256 * KiB
 MAPPED = Pfn(FLASH >> 12)
 
 
-@pytest.fixture
-def kernel() -> Kernel:
-    storage = Storage(8 * MiB)
-    memory = AbsoluteStorage(storage)
-    memory.attach(Paddr(0), storage.allocate(64), 64, writable=True, name="RAM")
-    return Kernel("LINUX1", memory, Zone(Pfn(0), Pfn(64)))
-
-
 def flash(kernel: Kernel, *, suspend: bool = True, program_in_suspend: bool = False,
           buffer_size: int = 1024) -> MtdInfo:
     """Two chips of 256 KiB in blocks of 64 KiB; they begin with the bytes 0x11 and 0x22."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xiplab.hw.memory import AbsoluteStorage, Storage
 from xiplab.hw.nor import NorChip
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.block.genhd import bdget
@@ -22,20 +21,11 @@ from xiplab.linux.drivers.mtd.physmap import physmap_flash_probe
 from xiplab.linux.fs.block_dev import bdev_direct_access, blkdev_get, blkdev_put
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE, READ, WRITE, BlockDevice
 from xiplab.linux.include.kernel import Kernel
-from xiplab.linux.include.mm import Zone
 from xiplab.linux.include.mtd import MTD_ERASE_DONE, MTD_ERASING, EraseInfo, FlState, MtdInfo, MtdPartition
-from xiplab.units import KiB, MiB, Paddr, Pfn, Sector
+from xiplab.units import KiB, Paddr, Pfn, Sector
 
 FLASH = Paddr(0x8000000)
 BLOCK = 64 * KiB
-
-
-@pytest.fixture
-def kernel() -> Kernel:
-    storage = Storage(8 * MiB)
-    memory = AbsoluteStorage(storage)
-    memory.attach(Paddr(0), storage.allocate(64), 64, writable=True, name="RAM")
-    return Kernel("LINUX1", memory, Zone(Pfn(0), Pfn(64)))
 
 
 @pytest.fixture

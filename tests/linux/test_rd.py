@@ -5,7 +5,6 @@ import errno
 import numpy as np
 import pytest
 
-from xiplab.hw.memory import AbsoluteStorage, Storage
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.brd import brd_init
@@ -20,19 +19,10 @@ from xiplab.linux.drivers.rd import (
 from xiplab.linux.fs.block_dev import bdev_direct_access, blkdev_get, blkdev_put, set_blocksize
 from xiplab.linux.include.blkdev import BLKFLSBUF, BLKROGET, FMODE_READ, READ, WRITE, BlockDevice
 from xiplab.linux.include.kernel import Kernel
-from xiplab.linux.include.mm import Zone
 from xiplab.linux.mm.filemap import filemap_fdatawrite, read_cache_page, shrink_page_cache
 from xiplab.linux.mm.page_alloc import frames_in_use
 from xiplab.trace import Recording
-from xiplab.units import MiB, Paddr, Pfn, Sector
-
-
-@pytest.fixture
-def kernel() -> Kernel:
-    storage = Storage(1 * MiB)
-    memory = AbsoluteStorage(storage)
-    memory.attach(Paddr(0), storage.allocate(64), 64, writable=True, name="RAM")
-    return Kernel("LINUX1", memory, Zone(Pfn(0), Pfn(64)))
+from xiplab.units import Sector
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@
     python tests/oracle/record.py --tree IMAGE 1  print what the kernel finds on an image
     python tests/oracle/record.py --probe         exit status 0 if a recording can be made here
 
-Needs root and loop devices. All mounts are made in a mount namespace of the process's own, so nothing
-of them outlives it. Where the kernel serves ext2 through its ext4 driver, a few recordings in a hundred
-end with an image that e2fsck finds damaged, and a repeat is clean. Such a recording is thrown away and
-made again: the reference's own accident must not count against the model.
+Needs root and loop devices. All mounts are made in a mount namespace of the process's own: nothing of
+them outlives it, and no other process can take a copy of them along into a namespace of its own, which
+would keep the image from being complete after umount. Should e2fsck find an image damaged all the same,
+the recording is thrown away and made again: the reference's own accident must not count against the
+model.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ MAX_SYMLINKS = 40
 SEARCHABLE_BITS = S_IFMT | 0o111
 SEARCHABLE_DIRECTORY = S_IFDIR | 0o111
 ROOT = b"/"
+SLASH = ord(ROOT)
 NOT_NORMAL = (b".", b"..", ROOT)
 """Last components that name no entry of a directory. Kernel: LAST_DOT, LAST_DOTDOT, LAST_ROOT"""
 
