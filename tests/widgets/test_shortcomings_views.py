@@ -1,8 +1,9 @@
-"""The scenes of notebook 09: what each state shows, and that every control can be used."""
+"""The scenes of notebooks 09 and 10: what each state shows, and that every control can be used."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from xiplab.course.experiments.flash import Flash
 from xiplab.course.experiments.highmem import Highmem
 from xiplab.course.experiments.modules import Loading
+from xiplab.course.experiments.own_computer import OwnComputer
 from xiplab.course.experiments.stage import Stage
 from xiplab.widgets.flash import FlashView
 from xiplab.widgets.highmem import HighmemView
 from xiplab.widgets.modules import LoadingView
+from xiplab.widgets.own_computer import OwnComputerView
 from xiplab.widgets.panels import items_of
 from xiplab.widgets.scene import SceneView
 
@@ -39,15 +42,29 @@ def loaded() -> Loading:
     return loading
 
 
-STATES = [(Flash(), FlashView), (busy_flash(), FlashView), (Highmem(), HighmemView),
-          (full_slots(), HighmemView), (Loading(), LoadingView), (loaded(), LoadingView)]
+def changed() -> OwnComputer:
+    experiment = OwnComputer()
+    experiment.store(2, 0x4A)
+    return experiment
 
 
-@pytest.fixture(params=STATES, ids=lambda state: f"{type(state[0]).__name__}-{len(state[0].actions)}")
-def view(request: pytest.FixtureRequest) -> SceneView:
-    experiment, kind = request.param
-    made: SceneView = kind(experiment)
-    return made
+STATES = [(Flash, FlashView), (busy_flash, FlashView), (Highmem, HighmemView), (full_slots, HighmemView),
+          (Loading, LoadingView), (loaded, LoadingView), (OwnComputer, OwnComputerView),
+          (changed, OwnComputerView)]
+
+
+def end(experiment: Stage) -> None:
+    """End the processes of an experiment that has some."""
+    if isinstance(experiment, OwnComputer):
+        experiment.close()
+
+
+@pytest.fixture(params=STATES, ids=lambda state: state[0].__name__)
+def view(request: pytest.FixtureRequest) -> Iterator[SceneView]:
+    build, kind = request.param
+    made: SceneView = kind(build())
+    yield made
+    end(made.experiment)
 
 
 def panel(view: SceneView, area: str) -> Any:
@@ -74,7 +91,8 @@ def test_python_of_a_state_leads_to_it(view: SceneView) -> None:
     again: Stage = names["experiment"]
 
     assert str(again) == str(view.experiment)
-    assert type(view).scene(again)["panels"] == view.picture["panels"]
+    assert type(view).scene(again)["panels"] == type(view).scene(view.experiment)["panels"]
+    end(again)
 
 
 def test_summary_and_table_hold_no_address_of_this_computer(view: SceneView) -> None:
@@ -110,3 +128,13 @@ def test_loaded_code_marks_the_patched_bytes_alone() -> None:
     loading = loaded()
 
     assert list(panel(LoadingView(loading), "LINUX1")["marks"]) == loading.patched("LINUX1")
+
+
+def test_copy_is_marked_where_it_differs_from_the_segment() -> None:
+    experiment = changed()
+    view = OwnComputerView(experiment)
+    sees = [row["cells"][2] for row in panel(view, "processes")["rows"]]
+    end(experiment)
+
+    assert [cell["marks"] for cell in sees] == [[], [], ["stale"]][:len(sees)]
+    assert panel(view, "storage")["marks"] == {2: ["changed"]}

@@ -178,7 +178,8 @@ class Peer:
     """Another process of this computer that maps the same file from the same storage.
 
     It is a fresh interpreter that runs `peer.py`, with nothing but the descriptor of the storage and
-    the list of extents. Several start side by side; the first question waits for its process.
+    the list of extents. Several start side by side; the first question waits for its process. It ends
+    with close(), or with this Python; an interrupt from the keyboard does not reach it.
 
     Attributes:
         pid: the process. length: bytes of the file.
@@ -207,7 +208,7 @@ class Peer:
                 "copied": copied}
         self._process = subprocess.Popen([sys.executable, "-I", "-S", peer.__file__, json.dumps(task)],
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                         pass_fds=[fd])
+                                         pass_fds=[fd], start_new_session=True)
         self.pid = self._process.pid
 
     def read(self, offset: int, nbytes: int) -> bytes:
