@@ -122,6 +122,18 @@ def test_closed_peer_answers_no_more_and_leaves_no_descriptor(guest: Guest) -> N
         peer.read(0, 1)
 
 
+def test_peer_that_nobody_has_any_more_ends(guest: Guest) -> None:
+    before = descriptors()
+    peer = Peer(opened(guest))
+    peer.read(0, 1)
+    pid = peer.pid
+    del peer
+
+    assert descriptors() == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_pss_counts_a_shared_page_in_part(guest: Guest) -> None:
     """Two processes and this Python have the frames: each is charged a third."""
     filp = opened(guest)

@@ -19,6 +19,7 @@ Kernel: none (this is user space on the host)
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import mmap
@@ -45,7 +46,7 @@ __all__ = ["PROT_EXEC", "PROT_READ", "PROT_WRITE", "Extent", "Peer", "extents", 
            "map_file", "unavailable", "views"]
 
 MAX_MAP_COUNT = Path("/proc/sys/vm/max_map_count")
-ANSWER_SECONDS = 60
+ANSWER_SECONDS, END_SECONDS = 60, 5
 
 
 def unavailable() -> str:
@@ -174,6 +175,20 @@ def map_file(filp: File, *, writable: bool = False, private: bool = False) -> By
     return map_extents(storage.fd, extents(filp), filp.f_inode.i_size, writable=writable, private=private)
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    """End another process: its pipe closes, and so does it, unless it hangs."""
+    assert process.stdout is not None
+    assert process.stdin is not None
+    process.stdout.close()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class Peer:
     """Another process of this computer that maps the same file from the same storage.
 
@@ -210,6 +225,7 @@ class Peer:
                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                          pass_fds=[fd], start_new_session=True)
         self.pid = self._process.pid
+        self._end = weakref.finalize(self, _end, self._process)
 
     def read(self, offset: int, nbytes: int) -> bytes:
         """What the other process sees at `offset` of its mapping, now. Raises: OSError EFAULT outside."""
@@ -269,9 +285,8 @@ class Peer:
         return OSError(errno.EPIPE, f"process {self.pid} has ended {how}")
 
     def close(self) -> None:
-        """End the process; closing again does nothing."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.communicate(timeout=ANSWER_SECONDS)
+        """End the process; closing again does nothing. A Peer that nobody has any more is closed, too."""
+        self._end()
 
     def __enter__(self) -> Peer:
         return self
