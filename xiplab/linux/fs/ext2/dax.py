@@ -43,7 +43,7 @@ def ext2_dax_get_block(inode: Inode, iblock: int, maxblocks: int, create: bool) 
     Raises:
         OSError: as ext2_get_blocks.
     """
-    _, block, count = next(ext2_block_runs(inode, iblock, maxblocks))
+    _, block, count = next(iter(ext2_block_runs(inode, iblock, maxblocks)))
     if block or not create:
         return block, count
     block, count, _ = ext2_get_blocks(inode, iblock, count, True)

@@ -21,7 +21,8 @@ Kernel: v3.6 fs/ext2/inode.c, first half (ext4 has it in a file of this name)
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -283,7 +284,7 @@ def ext2_get_block(inode: Inode, iblock: int, create: bool) -> tuple[Block, bool
     return block, new
 
 
-def ext2_block_runs(inode: Inode, first: int, count: int) -> Iterator[tuple[int, int, int]]:
+def ext2_block_runs(inode: Inode, first: int, count: int) -> Iterable[tuple[int, int, int]]:
     """The map of `count` blocks of the file from `first` on, as runs (iblock, block or 0, how many).
 
     Kernel: none (ext2_get_block, asked once for each block)
@@ -292,19 +293,30 @@ def ext2_block_runs(inode: Inode, first: int, count: int) -> Iterator[tuple[int,
     """
     data: list[int] = inode.i_private.i_data
     end = first + count
-    if first < EXT2_NDIR_BLOCKS:
-        yield from direct_runs(data[first:end if end < EXT2_NDIR_BLOCKS else EXT2_NDIR_BLOCKS], first)
-    if end > EXT2_NDIR_BLOCKS:
-        yield from _indirect_runs(inode, max(first, EXT2_NDIR_BLOCKS), end)
+    if end <= EXT2_NDIR_BLOCKS:
+        return _direct_runs(data[first:end], first)
+    indirect = _indirect_runs(inode, max(first, EXT2_NDIR_BLOCKS), end)
+    if first >= EXT2_NDIR_BLOCKS:
+        return indirect
+    return itertools.chain(_direct_runs(data[first:EXT2_NDIR_BLOCKS], first), indirect)
 
 
-def direct_runs(blocks: list[int], first: int) -> Iterator[tuple[int, int, int]]:
+def _direct_runs(blocks: list[int], first: int) -> list[tuple[int, int, int]]:
     """Pointers to blocks in a row, and zeros in a row, each as one run."""
-    start, last = 0, len(blocks) - 1
-    for at, block in enumerate(blocks):
-        if at == last or blocks[at + 1] != (block + 1 if block else 0):
-            yield first + start, blocks[start], at + 1 - start
-            start = at + 1
+    runs: list[tuple[int, int, int]] = []
+    start = length = wanted = 0
+    for block in blocks:
+        if length and block == wanted:
+            length += 1
+        else:
+            if length:
+                runs.append((first, start, length))
+                first += length
+            start, length = block, 1
+        wanted = block + 1 if block else 0
+    if length:
+        runs.append((first, start, length))
+    return runs
 
 
 def _indirect_runs(inode: Inode, first: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -360,7 +372,7 @@ def _subtree_leaves(sb: SuperBlock, block: int, level: int, base: int, wanted: r
 
 
 def _runs(row: list[NDArray[np.uint32]], first: int) -> Iterator[tuple[int, int, int]]:
-    """As direct_runs, for many pointers; `first` is the block of the file that the first one is for."""
+    """As _direct_runs, for many pointers; `first` is the block of the file that the first one is for."""
     if not row:
         return
     pointers = np.concatenate(row)

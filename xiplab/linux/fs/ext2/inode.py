@@ -269,9 +269,12 @@ def _read_inode(inode: Inode) -> None:
     inode.i_private = Ext2InodeInfo(
         (inode.i_ino - 1) // info.s_inodes_per_group, i_block, flags, faddr, frag, fsize, file_acl,
         0 if is_regular else dir_acl, 0, generation)
-    ext2_set_inode_flags(inode)
-    ext2_set_operations(inode, FAST_SYMLINK if ext2_inode_is_fast_symlink(inode) else mode & S_IFMT)
-    if mode & S_IFMT in (S_IFCHR, S_IFBLK):
+    if flags:
+        ext2_set_inode_flags(inode)
+    kind = mode & S_IFMT
+    is_fast = kind == S_IFLNK and ext2_inode_is_fast_symlink(inode)
+    ext2_set_operations(inode, FAST_SYMLINK if is_fast else kind)
+    if kind in (S_IFCHR, S_IFBLK):
         inode.i_rdev = old_decode_dev(i_block[0]) if i_block[0] else new_decode_dev(i_block[1])
 
 
