@@ -462,4 +462,5 @@ assert "ENXIO" in experiment.direct_access("dcssblk0", 0), "no promise to who ha
 experiment.reset()
 
 # %% next [markdown]
-# **Back:** [notebook 02](02_segments.ipynb). **Next:** notebook 04 looks for a file's bytes on such a disk.
+# **Back:** [notebook 02](02_segments.ipynb). **Next:** [notebook 04](04_ext2.ipynb) looks for a file's
+# bytes on such a disk.

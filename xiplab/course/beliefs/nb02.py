@@ -18,8 +18,8 @@ PREDICTIONS = {
          "b": Choice("An error: there is nothing to load yet.",
                      "DEFSEG makes a skeleton: a name, pages and a type. SAVESEG gives it contents."),
          "c": Choice("256 pages with whatever LINUX1 has at these addresses.",
-                     "SAVESEG does take the contents from whoever gives that command. DEFSEG takes nothing, "
-                     "and to load never takes: it only gives.", "load-fills-the-segment")},
+                     "SAVESEG does take the contents from whoever gives that command. DEFSEG takes "
+                     "nothing, and to load never takes: it only gives.", "load-fills-the-segment")},
         right="b"),
     "02.frames": Prediction(
         "SHLIB has 256 pages. LINUX1 and LINUX2 load it shared; call that the first step. In a second step "
@@ -34,12 +34,12 @@ PREDICTIONS = {
                      "That is how a page cache works. A saved segment has its frames already, whether "
                      "anybody loads it or not.", "load-brings-bytes-in"),
          "d": Choice("None in both steps: exclusive means that LINUX2 alone may use the segment.",
-                     "In many systems \"exclusive\" is a lock. Here it is a copy: LINUX1 keeps the segment, "
-                     "and LINUX2 gets 256 frames of its own.", "exclusive-is-a-lock")},
+                     "In many systems \"exclusive\" is a lock. Here it is a copy: LINUX1 keeps the "
+                     "segment, and LINUX2 gets 256 frames of its own.", "exclusive-is-a-lock")},
         right="b"),
     "02.store": Prediction(
-        "LINUX1 and LINUX2 have loaded SHLIB, type SR, shared. LINUX1 stores a J over the first letter. What "
-        "comes of it?",
+        "LINUX1 and LINUX2 have loaded SHLIB, type SR, shared. LINUX1 stores a J over the first letter. "
+        "What comes of it?",
         {"a": Choice("Both guests see the J: they share the frame.",
                      "They do share it, and that is why the store must not happen. The second letter of SR "
                      "says what a guest may do: R, read. The letter stays A on both sides.",
@@ -50,12 +50,12 @@ PREDICTIONS = {
          "c": Choice("Nobody sees a J: the machine refuses the store.",
                      "The page is protected in tables that the hardware reads, so the store itself fails."),
          "d": Choice("Both see the J if LINUX1 has the rights of a system user, else nobody.",
-                     "Rights by user are the file system's way. CP writes the protection into the tables at "
-                     "the load. It goes by the segment's type, not by who asks.", "rights-go-by-user")},
+                     "Rights by user are the file system's way. CP writes the protection into the tables "
+                     "at the load. It goes by the segment's type, not by who asks.", "rights-go-by-user")},
         right="c"),
     "02.save": Prediction(
-        "LINUX2 has loaded SHLIB and reads it. LINUX1 has an exclusive copy, changes it, and saves it under "
-        "the name SHLIB. What does LINUX2 read now?",
+        "LINUX2 has loaded SHLIB and reads it. LINUX1 has an exclusive copy, changes it, and saves it "
+        "under the name SHLIB. What does LINUX2 read now?",
         {"a": Choice("The new version, at once: there is one SHLIB, and it has changed.",
                      "There are two: look at the catalogue. The name belongs to the new file. LINUX2's "
                      "addresses lead to the old one.", "save-reaches-everybody"),
@@ -66,16 +66,16 @@ PREDICTIONS = {
                      "waits, pending purge, for its last user.", "purge-takes-it-away")},
         right="b"),
     "02.restart": Prediction(
-        "Both guests share BOARD, type SW. LINUX1 stores \"Hi!\" and LINUX2 sees it. Then z/VM is shut down "
-        "and started again. What stands in BOARD?",
+        "Both guests share BOARD, type SW. LINUX1 stores \"Hi!\" and LINUX2 sees it. Then z/VM is shut "
+        "down and started again. What stands in BOARD?",
         {"a": Choice("\"Hi!\": it was stored into the segment itself, and CP keeps segments.",
                      "CP keeps what was saved. A store reaches the frames and not the spool. Nobody saved, "
                      "so the text is what it was.", "store-lasts"),
          "b": Choice("The text that it had before the store.",
                      "CP starts again from its spool, and there lies what was last saved."),
          "c": Choice("Zeros: a segment is memory, and memory is lost.",
-                     "The frames are lost, but CP has the saved contents on a disk, in its spool, and fills "
-                     "new frames from there.", "segment-dies-with-the-power")},
+                     "The frames are lost, but CP has the saved contents on a disk, in its spool, and "
+                     "fills new frames from there.", "segment-dies-with-the-power")},
         right="b"),
 }
 
@@ -112,8 +112,8 @@ MISCONCEPTIONS = (
     Misconception(
         "shared-means-writable",
         "Who shares a segment may write it.",
-        "Sharing and writing are two letters of the type. SR is shared and read only; SW shared and written "
-        "by all.",
+        "Sharing and writing are two letters of the type. SR is shared and read only; SW shared and "
+        "written by all.",
         "Store into a segment of type SR.",
         'experiment.load("LINUX1", "SHLIB")\n'
         'print(experiment.store("LINUX1", "SHLIB", "J"))'),

@@ -13,12 +13,11 @@ PREDICTIONS = {
         "driver's file add. What do you get?",
         {"a": Choice("An error: the segments are given in the wrong order.",
                      "The driver does check that there is no gap. But it sorts the segments by address "
-                     "first, so "
-                     "any order will do.", "order-must-fit"),
+                     "first, so any order will do.", "order-must-fit"),
          "b": Choice("One disk of 4,096 sectors. It begins with PART2, as given.",
                      "The order that you give decides one thing, the name of the folder. The bytes lie "
-                     "where they "
-                     "lie: sector 0 is the lowest address. Read it and see.", "order-given-is-order-on-disk"),
+                     "where they lie: sector 0 is the lowest address. Read it and see.",
+                     "order-given-is-order-on-disk"),
          "c": Choice("One disk of 4,096 sectors. It begins with PART1.",
                      "The segments are sorted by address. The folder is called PART2, after the first one "
                      "given."),
@@ -28,46 +27,41 @@ PREDICTIONS = {
         right="c"),
     "03.copy": Prediction(
         "LINUX1 has read a page of PART1 with a bio, and it has asked direct_access where the same page "
-        "lies. Now "
-        "LINUX2 stores a K into PART1. Where does LINUX1 see the K?",
+        "lies. Now LINUX2 stores a K into PART1. Where does LINUX1 see the K?",
         {"a": Choice("In the bytes that the bio brought, and at the address.",
                      "Both showed the same letters before. But the bio's bytes are a copy in a frame of "
-                     "LINUX1's "
-                     "own. It has the sign ≠ now.", "bio-stays-connected"),
+                     "LINUX1's own. It has the sign ≠ now.", "bio-stays-connected"),
          "b": Choice("Only at the address.",
                      "The address names the segment itself. The bio's bytes are a copy from before."),
          "c": Choice("Nowhere, until it asks direct_access again.",
-                     "direct_access does not bring bytes, so it brings no old ones. It has told a place. Who "
-                     "loads from there gets what is there now.", "hands-out-bytes"),
+                     "direct_access does not bring bytes, so it brings no old ones. It has told a place. "
+                     "Who loads from there gets what is there now.", "hands-out-bytes"),
          "d": Choice("Nowhere: LINUX2 has the segment for itself.",
-                     "Both have loaded it shared, and its type is SW. One frame, two guests, as in notebook "
-                     "02.",
+                     "Both have loaded it shared, and its type is SW. One frame, two guests, as in "
+                     "notebook 02.",
                      "segment-per-guest")},
         right="b"),
     "03.release": Prediction(
         "LINUX1 holds an address from direct_access. It closes the disk, and nobody else has it open. The "
-        "segment "
-        "is still there. May LINUX1 load from the address now?",
+        "segment is still there. May LINUX1 load from the address now?",
         {"a": Choice("Yes: an address of memory stays an address of memory.",
-                     "The memory is there, for now. But from the release on, the driver may load the segment "
-                     "elsewhere, or let it go. Whoever uses the address then reads something else.",
+                     "The memory is there, for now. But from the release on, the driver may load the "
+                     "segment elsewhere, or let it go. Whoever uses the address then reads something else.",
                      "address-is-for-ever"),
          "b": Choice("No: the address was valid until the release.",
                      "The last close is the release. After it nobody promises what lies at the address."),
          "c": Choice("Yes, but it gets zeros.",
                      "Zeros would be a promise as well, and there is none. In this model the load is "
-                     "refused; "
-                     "in the real kernel anything may happen.", "release-clears")},
+                     "refused; in the real kernel anything may happen.", "release-clears")},
         right="b"),
     "03.save": Prediction(
         "A program has the disk open and has changed it. You write 1 into its file save. What happens?",
         {"a": Choice("The segment is saved at once.",
                      "Then half of a change might be saved, while the program still writes. The file says "
-                     "1, and "
-                     "the catalogue still has the old number: it waits.", "save-is-at-once"),
+                     "1, and the catalogue still has the old number: it waits.", "save-is-at-once"),
          "b": Choice("An error, EBUSY: the disk is in use.",
-                     "The file shared does answer so, because there the bytes would be exchanged. A save can "
-                     "wait.", "busy-is-an-error"),
+                     "The file shared does answer so, because there the bytes would be exchanged. A save "
+                     "can wait.", "busy-is-an-error"),
          "c": Choice("It is saved when the last program has closed the disk.",
                      "The save is pending. The driver's release carries it out.")},
         right="c"),
@@ -75,11 +69,10 @@ PREDICTIONS = {
         "The disk sda has no direct_access. You mount its file system with the options ro,xip. What happens?",
         {"a": Choice("An error: the option cannot be obeyed.",
                      "That would be a fair answer. Linux chose another one: the option is a wish. Read the "
-                     "line in "
-                     "the log.", "option-is-an-order"),
+                     "line in the log.", "option-is-an-order"),
          "b": Choice("It is mounted in place: the file system finds the disk's addresses itself.",
-                     "Only the driver knows where its bytes lie. A disk's bytes lie in no memory at all, so "
-                     "there is nothing to find.", "file-system-finds-addresses"),
+                     "Only the driver knows where its bytes lie. A disk's bytes lie in no memory at all, "
+                     "so there is nothing to find.", "file-system-finds-addresses"),
          "c": Choice("It is mounted with the page cache, and a line in the log says so.",
                      "The operation is optional. The file system looks for it once, at the mount.")},
         right="c"),

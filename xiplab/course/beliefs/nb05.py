@@ -93,12 +93,6 @@ MISCONCEPTIONS = (
         "Print the block of each page.",
         "print(experiment.blocks())"),
     Misconception(
-        "page-is-block",
-        "The number of a page is the number of its block.",
-        "Pages are counted from the start of the file, blocks from the start of the device.",
-        "Ask for page 5 and read the number of its block.",
-        "experiment.ask(5); print(experiment.sentence())"),
-    Misconception(
         "hole-is-an-error",
         "Reading a hole is an error for the program.",
         "get_xip_mem raises ENODATA, and the read function turns that into zeros.",
