@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from struct import pack_into, unpack_from
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -31,21 +32,24 @@ from xiplab.hw import dat
 from xiplab.hw.interruption import (
     DIAGNOSE,
     EX,
+    LRA,
+    LRAG,
+    LRAY,
     SQXBR,
     SVC,
     Diagnose,
     Interruption,
     SupervisorCall,
+    accesses_storage,
     cause,
     displacement,
     instruction_length,
     is_floating,
-    is_refused_at_once,
     is_supervisor_call,
     opcode,
 )
 from xiplab.hw.memory import AbsoluteStorage
-from xiplab.hw.registers import Registers, real_address
+from xiplab.hw.registers import PSW_MASK_DAT, Registers, real_address
 from xiplab.units import PAGE_SIZE, offset_in_page
 
 if TYPE_CHECKING:
@@ -82,8 +86,9 @@ class Cpu:
     """The processor of a virtual machine. Its engine is made when a program first runs.
 
     It really works in problem state, always. A privileged instruction traps, and the PSW that the program
-    believes in decides what that means: in supervisor state DIAGNOSE is delivered as such, for the
-    hypervisor; everything else is a privileged-operation interruption.
+    believes in decides what that means. In supervisor state DIAGNOSE is delivered as such, for the
+    hypervisor, and LOAD REAL ADDRESS, which finds the address that DIAGNOSE wants, is carried out here;
+    every other one is a privileged-operation interruption, in either state.
 
     Attributes:
         memory: the absolute storage that it works on.
@@ -97,6 +102,7 @@ class Cpu:
         self._registers = Registers()
         self._supervisor: Supervisor | None = None
         self._patience = 0
+        self._ends = False
 
     def run(self, registers: Registers, budget: int, supervisor: Supervisor) -> bool:
         """Execute until the budget is used up (True) or the supervisor stops the program (False).
@@ -119,6 +125,8 @@ class Cpu:
             return self._run(self._engine, budget)
         finally:
             self._supervisor = None
+            if self._ends:
+                self.close()
 
     def _run(self, engine: Engine, budget: int) -> bool:
         while budget > 0:
@@ -133,7 +141,10 @@ class Cpu:
         return True
 
     def close(self) -> None:
-        """Give the engines' memory back; the next program makes a new one."""
+        """Give the engines' memory back, now or when the running program stops."""
+        self._ends = self._supervisor is not None
+        if self._ends:
+            return
         for engine in (self._engine, self._floating):
             if engine is not None:
                 engine.close()
@@ -153,6 +164,9 @@ class Cpu:
             return True
         if number == SUPERVISOR_CALL_NUMBER:
             return self._deliver(self._supervisor_call(instruction))
+        if not self._registers.problem_state and opcode(instruction) in (LRA, LRAG, LRAY):
+            self._load_real_address(instruction)
+            return True
         if is_floating(instruction):
             met = self._execute_floating(instruction)
             return met is None or self._deliver(met)
@@ -196,14 +210,29 @@ class Cpu:
 
     def _executed(self, instruction: bytes) -> int:
         """The second byte of what an EX or EXRL executes."""
-        gprs = self._registers.gprs
+        r1 = instruction[1] >> 4
         if instruction[0] == EX:
-            r1, x, b = instruction[1] >> 4, instruction[1] & 0xF, instruction[2] >> 4
-            target = (gprs[x] if x else 0) + (gprs[b] if b else 0) + displacement(instruction)
+            target = self._operand_address(instruction)
         else:
-            r1 = instruction[1] >> 4
-            target = self._registers.psw_addr + 2 * unpack_from(">i", instruction, 2)[0]
-        return self._read(target % (1 << 64), 2)[1] | (gprs[r1] & 0xFF if r1 else 0)
+            target = (self._registers.psw_addr + 2 * unpack_from(">i", instruction, 2)[0]) % (1 << 64)
+        return self._read(target, 2)[1] | (self._registers.gprs[r1] & 0xFF if r1 else 0)
+
+    def _operand_address(self, instruction: bytes) -> int:
+        """The address that D(X,B) means."""
+        gprs, x, b = self._registers.gprs, instruction[1] & 0xF, instruction[2] >> 4
+        return ((gprs[x] if x else 0) + (gprs[b] if b else 0) + displacement(instruction)) % (1 << 64)
+
+    def _load_real_address(self, instruction: bytes) -> None:
+        """Condition code 0 and the address, or 3 and the code of the exception that there would be."""
+        registers, r1 = self._registers, instruction[1] >> 4
+        self._clear_teid()
+        try:
+            address = self._operand_address(instruction)
+            found, code = int(dat.translate(self.memory, registers.asce, address, "load")), 0
+        except ProgramInterruption as exception:
+            found, code = exception.code, 3
+        registers.gprs[r1], registers.condition_code = found, code
+        registers.psw_addr += len(instruction)
 
     def _program_interruption(self, instruction: bytes) -> ProgramInterruption | Diagnose:
         teid = self._teid()
@@ -226,8 +255,8 @@ class Cpu:
 
     def _is_before_illegal(self, teid: int, instruction: bytes) -> bool:
         """The engine also asks for the page before an instruction that it refuses at the start of a page."""
-        address = self._registers.psw_addr
-        return (teid & dat.PAGE_FRAME) + PAGE_SIZE == address and is_refused_at_once(instruction)
+        page_after = ((teid & dat.PAGE_FRAME) + PAGE_SIZE) % (1 << 64)
+        return page_after == self._registers.psw_addr and not accesses_storage(instruction)
 
     def _translation_exception(self, teid: int, instruction: bytes) -> ProgramInterruption:
         page = teid & dat.PAGE_FRAME
@@ -242,10 +271,13 @@ class Cpu:
         return self._program(code, page, "store" if teid & TEID_STORE else "fetch" if is_fetch else "load")
 
     def _refusal(self, engine: Engine) -> ProgramInterruption:
-        """Storage has no range for the access, or one that is read-only; the address is absolute."""
+        """Storage has no range for the access, or one that is read-only."""
+        registers = self._registers
         if engine.refused is None:
-            return self._program(OPERATION, self._registers.psw_addr, "fetch")
+            return self._program(OPERATION, registers.psw_addr, "fetch")
         access, address, is_protected = engine.refused
+        if registers.psw_mask & PSW_MASK_DAT:
+            address = dat.virtual_address(self.memory, registers.asce, address) or address
         return self._program(PROTECTION if is_protected else ADDRESSING, address, access)
 
     def _program(self, code: int, address: int, access: str) -> ProgramInterruption:
@@ -257,11 +289,11 @@ class Cpu:
     def _instruction(self) -> bytes:
         """The instruction that the PSW names; what cannot be fetched of it is missing."""
         address = self._registers.psw_addr
-        try:
+        instruction = b""
+        with suppress(ProgramInterruption):
             instruction = self._read(address, 1)
-            return instruction + self._read(address + 1, instruction_length(instruction[0]) - 1)
-        except ProgramInterruption:
-            return b""
+            instruction = self._read(address, instruction_length(instruction[0]))
+        return instruction
 
     def _read(self, address: int, nbytes: int) -> bytes:
         """What a fetch at `address` finds.

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from struct import pack_into, unpack_from
 
+import numpy as np
+
 from xiplab.errors import (
     PAGE_TRANSLATION,
     PROTECTION,
@@ -94,6 +96,25 @@ def page_table(memory: AbsoluteStorage, asce: int, vaddr: int) -> Paddr | int:
     if segment & ENTRY_INVALID:
         return -SEGMENT_TRANSLATION
     return Paddr(segment & SEGMENT_ORIGIN)
+
+
+def virtual_address(memory: AbsoluteStorage, asce: int, paddr: int) -> int | None:
+    """An address that the tables translate to `paddr`, the lowest; None if there is none."""
+    for region in _valid(memory, asce & ENTRY_ORIGIN, REGION3_ENTRIES, ENTRY_INVALID):
+        segments = read_entry(memory, (asce & ENTRY_ORIGIN) + 8 * region) & ENTRY_ORIGIN
+        for segment in _valid(memory, segments, SEGMENT_FRAMES * 512, ENTRY_INVALID):
+            pages = read_entry(memory, segments + 8 * segment) & SEGMENT_ORIGIN
+            for page in _valid(memory, pages, PAGE_TABLE_BYTES // 8, PAGE_INVALID):
+                if read_entry(memory, pages + 8 * page) & PAGE_FRAME == paddr & PAGE_FRAME:
+                    return region << REGION3_SHIFT | segment << SEGMENT_SHIFT | page << 12 | paddr & 0xFFF
+    return None
+
+
+def _valid(memory: AbsoluteStorage, table: int, entries: int, invalid: int) -> list[int]:
+    """The numbers of a table's entries that are valid."""
+    view = memory.view(table, 8 * entries).view(">u8")
+    found: list[int] = np.flatnonzero(view & invalid == 0).tolist()
+    return found
 
 
 def translate(memory: AbsoluteStorage, asce: int, vaddr: int, access: str) -> Paddr:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 
 from unicorn import (
     UC_ARCH_S390X,
@@ -85,9 +86,9 @@ class Engine:
         self._pointers = (ctypes.c_void_p * COUNT)(*range(first, first + 8 * COUNT, 8))
         self._uc = Uc(UC_ARCH_S390X, UC_MODE_BIG_ENDIAN, s390x.UC_CPU_S390X_MAX)
         self._uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
+        self._uc.ctl_exits_enabled(True)
         self._uc.reg_write(s390x.UC_S390X_REG_CR0, cr0)
         self._hooks = [self._uc.hook_add(UC_HOOK_INTR, self._on_interruption),
-                       self._uc.hook_add(UC_HOOK_MEM_INVALID, self._on_refusal),
                        self._uc.hook_add(UC_HOOK_EDGE_GENERATED, self._on_translation)]
 
     def close(self) -> None:
@@ -161,7 +162,7 @@ class Engine:
 
     # execution
 
-    def run(self, registers: Registers, count: int, until: int = 0) -> bool:
+    def run(self, registers: Registers, count: int, until: int | None = None) -> bool:
         """Execute `count` instructions, up to the one at `until`, or until an interruption ends it.
 
         Returns:
@@ -171,11 +172,14 @@ class Engine:
         """
         self._registers = registers
         self.stopped, self.refused = False, None
+        if until is not None:
+            self._uc.ctl_set_exits([until])
         self.load(registers)
         try:
-            self._uc.emu_start(registers.psw_addr, until, 0, count)
+            self._uc.emu_start(registers.psw_addr, 0, 0, count)
         except UcError:
             self.save(registers)
+            self._ask_what_was_refused(registers.psw_addr)
             return False
         if not self.stopped:
             self.save(registers)
@@ -192,6 +196,13 @@ class Engine:
         self.load(self._registers)
         if self._registers.psw_addr != address:
             uc.reg_write(s390x.UC_S390X_REG_PC, self._registers.psw_addr)
+
+    def _ask_what_was_refused(self, address: int) -> None:
+        """Try the instruction again with a hook. One that is always there would make each store slow."""
+        hook = self._uc.hook_add(UC_HOOK_MEM_INVALID, self._on_refusal)
+        with suppress(UcError):
+            self._uc.emu_start(address, 0, 0, 1)
+        self._uc.hook_del(hook)
 
     def _on_refusal(self, _: Uc, access: int, address: int, *_more: object) -> bool:
         self.refused = (ACCESS[access], address, access in PROTECTED)

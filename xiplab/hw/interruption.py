@@ -11,9 +11,11 @@ was follows from the instruction, since such an interruption was seen: `cause`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 from xiplab.errors import (
+    ADDRESSING,
     DATA,
     EXECUTE,
     FIXED_POINT_DIVIDE,
@@ -22,11 +24,13 @@ from xiplab.errors import (
     SPECIFICATION,
     ProgramInterruption,
 )
+from xiplab.hw.mnemonics import FORMATS, instructions
 
 SVC = 0x0A
 EX = 0x44
 DIAGNOSE = 0x83
 EXRL = 0xC6
+LRA, LRAG, LRAY = 0xB1, 0xE303, 0xE313
 SQXBR = 0xB316
 VECTOR = 0xE7
 
@@ -63,6 +67,8 @@ ALIGNED = frozenset({0xBA, 0xBB, 0xEB14, 0xEB30, 0xEB31, 0xEB3E, 0xE38E, 0xE38F,
 TRAPS = frozenset({0xB960, 0xB961, 0xB972, 0xB973, 0xEB21, 0xEB23, 0xEB2B, 0xEC70, 0xEC71, 0xEC72, 0xEC73})
 DATA_GROUPS = frozenset({VECTOR, *range(0xF8, 0xFE)})
 """First bytes of vector and decimal instructions."""
+BY_REGISTER = frozenset({0x0E, 0x0F, 0xB241, 0xB255, 0xB257, 0xB25D, 0xB25E, 0xB2A5, 0xB2A6, 0xB2A7})
+"""Instructions whose operands in storage are named by registers alone: MVCL, MVST and others."""
 FLOATING_GROUPS = frozenset({*range(0x20, 0x40), 0x60, *range(0x67, 0x71), *range(0x78, 0x80), 0xB3, 0xED})
 FLOATING_CONTROL = frozenset({0xB299, 0xB29C, 0xB29D, 0xB2B8, 0xB2B9, 0xB2BD})
 """The same of floating-point instructions, and those of them that do not lie in such a group."""
@@ -106,8 +112,20 @@ def is_floating(instruction: bytes) -> bool:
     return op in FLOATING_CONTROL or op >> (8 if op > 0xFF else 0) in FLOATING_GROUPS
 
 
+@cache
+def storage_opcodes() -> frozenset[int]:
+    """The known instructions that access storage."""
+    shifts = "RSs"
+    return frozenset(code for form, code, _ in instructions().values()
+                     if "b" in FORMATS[form][1] and form != shifts)
+
+
 def cause(instruction: bytes) -> int:
-    """The code of the program interruption that `instruction` met, other than a translation's."""
+    """The code of the program interruption that `instruction` met, other than a translation's.
+
+    Args:
+        instruction: empty if it cannot be fetched.
+    """
     op = opcode(instruction) if instruction else 0
     if op in PRIVILEGED:
         return PRIVILEGED_OPERATION
@@ -118,13 +136,17 @@ def cause(instruction: bytes) -> int:
         return SPECIFICATION
     if op in TRAPS or op >> (8 if op > 0xFF else 0) in DATA_GROUPS:
         return DATA
-    return EXECUTE if is_execute(instruction) else OPERATION
+    if is_execute(instruction):
+        return EXECUTE
+    if not instruction or op in storage_opcodes():
+        return ADDRESSING
+    return OPERATION
 
 
-def is_refused_at_once(instruction: bytes) -> bool:
-    """Whether an instruction cannot be carried out whatever storage and registers hold."""
-    op = opcode(instruction) if instruction else 0
-    return op <= 0 or op in PRIVILEGED or op >> 8 == VECTOR
+def accesses_storage(instruction: bytes) -> bool:
+    """Whether a program's instruction is known to have an operand in storage."""
+    op = opcode(instruction) if instruction else -1
+    return op not in PRIVILEGED and (op in storage_opcodes() or op in BY_REGISTER)
 
 
 def displacement(instruction: bytes) -> int:
