@@ -45,6 +45,13 @@ def shipped_folder(folder: Path) -> Path:
     return folder
 
 
+def build(folder: Path, march: str = "z900") -> Path:
+    """The programs as the cross compiler makes them now, below `folder`."""
+    subprocess.run(["make", "-s", "-f", PROGRAMS / "Makefile", f"MARCH={march}"], check=True, timeout=120,
+                   cwd=folder)
+    return folder
+
+
 def run_by_qemu(folder: Path, command: str) -> tuple[bytes, int]:
     """What a program of `folder`/bin prints and ends with in qemu, which finds /mnt in `folder`."""
     name, *words = command.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 from collections import Counter
 from contextlib import suppress
@@ -10,16 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from program_runs import RUNS, TEXT, needs_qemu, run_by_qemu, shipped_folder
+from program_runs import RUNS, TEXT, build, needs_compiler, needs_qemu, run_by_qemu, shipped_folder
 
 from xiplab import O_CREAT, O_WRONLY, PAGE_SIZE, ZVM, Guest, MiB, Process, Recording
 from xiplab.errors import SIGXCPU
 from xiplab.linux.arch.s390.entry import resume
 from xiplab.linux.mm.memory import follow_pfn
 from xiplab.ondisk import Bytes
-from xiplab.tools.image import LABEL
-from xiplab.tools.mke2fs import mke2fs
-from xiplab.tools.programs import INODES, PROGRAMS, SIZE, programs_image, programs_tree
+from xiplab.tools.programs import PROGRAMS, make_image, programs_image
 
 SIGN = bytes.fromhex("a729002e 07fe")
 """In the library: lghi %r2,'.' and br %r14."""
@@ -70,8 +69,7 @@ def any_guest(request: pytest.FixtureRequest) -> Guest:
         return with_text(guest)
     if request.param == "in place":
         return boot(machine(programs_image()))
-    scattered = mke2fs(SIZE, tree=programs_tree(), inodes=INODES, label=LABEL, scatter=7)
-    return boot(machine(scattered.tobytes()))
+    return boot(machine(make_image(scatter=7)))
 
 
 @pytest.mark.parametrize("command", RUNS)
@@ -92,6 +90,39 @@ def test_program_does_what_it_does_in_qemu(guest: Guest, tmp_path: Path, command
 
     assert sorted(done.printed.splitlines()) == sorted(expected.splitlines())
     assert done.status == status
+
+
+@pytest.mark.slow
+@needs_compiler
+@pytest.mark.parametrize("march", ["z900", "z10", "zEC12"])
+def test_programs_built_anew_do_the_same(tmp_path: Path, march: str) -> None:
+    """Also with the instructions of later machines."""
+    guest = boot(machine(make_image(build(tmp_path, march))))
+    ended = {command: guest.exec(command) for command in RUNS}
+
+    assert {command: (done.printed, done.status) for command, done in ended.items()} == RUNS
+
+
+@needs_compiler
+def test_program_linked_by_ld_n_is_in_place_until_it_stores(guest: Guest, tmp_path: Path) -> None:
+    """`ld -N` makes one page of counter, of instructions and variables: .bss begins in it, so exec() has to
+    clear a part of it. It is copied, and the program runs from the copy. hello has nothing to store."""
+    for name in ("counter", "hello"):
+        link_by_n(tmp_path, name)
+        write_file(guest, f"/tmp/{name}", (tmp_path / name).read_bytes())
+    counter, hello = guest.exec("/tmp/counter"), guest.exec("/tmp/hello xip")
+
+    assert (counter.output, hello.output) == ("data 42, bss 1, far 1\n", "Hello, xip.\n")
+    assert (counter.faults["copy on write"], hello.faults["copy on write"]) == (1, 0)
+    assert (counter.faults["page cache"], hello.faults["page cache"]) == (0, 1)
+
+
+def link_by_n(folder: Path, name: str) -> None:
+    """Build a program with all it has in one segment."""
+    sources = [PROGRAMS / "start.S", PROGRAMS / f"{name}.c"]
+    options = ["-O2", "-march=z900", "-ffreestanding", "-fno-asynchronous-unwind-tables", "-nostdlib",
+               "-static", "-no-pie", "-s", "-Wl,-N,--no-warn-rwx-segments,--build-id=none"]
+    subprocess.run(["s390x-linux-gnu-gcc", *options, "-o", folder / name, *sources], check=True, timeout=60)
 
 
 def test_program_reads_what_is_typed(guest: Guest) -> None:

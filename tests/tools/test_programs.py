@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from e2fsprogs import needs_e2fsprogs, real_e2fsck
-from program_runs import RUNS, TEXT, needs_compiler, needs_qemu, run_by_qemu, shipped_folder
+from program_runs import RUNS, TEXT, build, needs_compiler, needs_qemu, run_by_qemu, shipped_folder
 
 from xiplab.linux.include.elf import PF_R, PF_W, PF_X, PT_LOAD, Elf64Ehdr, Elf64Phdr, elf_check_arch
 from xiplab.tools import debugfs
@@ -97,7 +96,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs as the cross compiler makes them now."""
     folder = tmp_path_factory.mktemp("rebuilt")
     (folder / "mnt").mkdir()
-    subprocess.run(["make", "-s", "-f", PROGRAMS / "Makefile"], check=True, timeout=120, cwd=folder / "mnt")
+    build(folder / "mnt")
     (folder / "text").write_bytes(TEXT)
     return folder
 

@@ -23,10 +23,11 @@ Sources, the Makefile and the built files lie in data/programs. The programs tha
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from xiplab.tools.image import DATA, TIME, course_tree
 from xiplab.tools.mke2fs import mke2fs
-from xiplab.tools.tree import Tree, file
+from xiplab.tools.tree import Node, Tree, file
 from xiplab.units import MiB
 
 PROGRAMS = DATA / "programs"
@@ -35,20 +36,26 @@ INODES = 64
 LABEL = "programs"
 
 
-def built_files(folder: str) -> Tree:
-    """The files of data/programs/`folder` ("bin" or "lib"), which may be executed."""
-    return {path.name: file(path.read_bytes(), mode=0o755) for path in sorted((PROGRAMS / folder).iterdir())}
+def built_files(folder: Path) -> dict[str, Node]:
+    """Files that may be executed."""
+    return {path.name: file(path.read_bytes(), mode=0o755) for path in sorted(folder.iterdir())}
 
 
-def programs_tree() -> Tree:
-    """The course's files and all programs."""
+def programs_tree(built: Path = PROGRAMS) -> Tree:
+    """The course's files, and the programs that lie in `built`/bin and `built`/lib."""
     tree = course_tree()
     libraries = tree["lib"]
     assert isinstance(libraries, dict)
-    return {**tree, "bin": built_files("bin"), "lib": {**libraries, **built_files("lib")}}
+    return {**tree, "bin": built_files(built / "bin"), "lib": {**libraries, **built_files(built / "lib")}}
+
+
+def make_image(built: Path = PROGRAMS, scatter: int | None = None) -> bytes:
+    """An image with programs, its blocks in no order if `scatter` is given (a seed). Deterministic."""
+    return mke2fs(SIZE, tree=programs_tree(built), inodes=INODES, label=LABEL, now=TIME,
+                  scatter=scatter).tobytes()
 
 
 @cache
 def programs_image() -> bytes:
-    """The image. Deterministic."""
-    return mke2fs(SIZE, tree=programs_tree(), inodes=INODES, label=LABEL, now=TIME).tobytes()
+    """The image with the shipped programs."""
+    return make_image()

@@ -429,7 +429,7 @@ def test_execve_without_its_interpreter_raises_enoent(guest: Guest) -> None:
     ("hello", set_segment(1, p_memsz=1 << 50), errno.EINVAL, SIGKILL),
     ("hello", set_header(e_entry=STACK_TOP), errno.EINVAL, SIGSEGV),
     ("counter", set_segment(2, p_flags=4), errno.EFAULT, SIGSEGV),
-], ids=["offset", "as by ld -N", "address", "filesz", "memsz below filesz", "memsz", "entry", "bss"])
+], ids=["offset", "offset and address", "address", "filesz", "memsz below filesz", "memsz", "entry", "bss"])
 def test_execve_bad_segment_ends_the_task(guest: Guest, name: str, number: int, signo: int,
                                           change: Callable[[Elf64Ehdr, list[Elf64Phdr]], None]) -> None:
     """What shows only while the program is mapped is an error and a signal: nothing is left to go on."""

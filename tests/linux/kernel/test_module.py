@@ -464,13 +464,15 @@ def test_relocation_out_of_reach_jumps_through_the_plt(guest: Guest, tmp_path: P
 
 
 @pytest.mark.slow
-def test_wheel_carries_the_modules(tmp_path: Path) -> None:
+def test_wheel_carries_modules_and_programs(tmp_path: Path) -> None:
     root = Path(xiplab.__file__).parent.parent
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
                    cwd=root, capture_output=True, check=True)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
 
     assert {f"xiplab/data/modules/{name}" for name in ("Makefile", "hello.c", "hello.ko")} <= set(names)
+    assert {f"xiplab/data/programs/{name}" for name in ("Makefile", "greet.c", "layout.ld", "bin/greet",
+                                                        "lib/ld.so", "lib/libgreet.so")} <= set(names)
 
 
 # the lesson

@@ -10,8 +10,9 @@
                                  libraries       from mm.mmap_base on, at random
                                  stack     rw-   strings, auxiliary vector, envp, argv, argc
 
-A segment can be mapped if its offset in the file and its address lie at the same place in a page. One
-that is linked otherwise (ld -n, ld -N) is refused, not copied.
+A segment can be mapped if its offset in the file and its address lie at the same place in a page; any
+other is refused, not copied. `ld -N` puts instructions and variables into one segment that may be
+stored to: its pages are in place only until the first store to them.
 
 Kernel: v3.6 fs/binfmt_elf.c
 Differs: no vdso, no core dumps, no personalities, no randomised stack or heap.
