@@ -121,8 +121,7 @@ assert directly.data == cached.data, "the program cannot tell"
 
 # %% read-hole-run
 experiment.get("read", 8192, 0)
-for step in experiment.outcomes["in place"].steps:
-    print(" " * 3 * step.level + step.name, step.note)
+print(*experiment.outcomes["in place"].steps, sep="\n")
 assert experiment.outcomes["in place"].data[4096:] == bytes(4096)
 assert experiment.place("in place", 4096).block == 0, "a read leaves the hole a hole"
 
@@ -156,8 +155,7 @@ assert experiment.outcomes["in place"].copied == 5, "one copy, of five bytes"
 
 # %% write-hole-run
 experiment.put("write", "Hello", 4100)
-for step in experiment.outcomes["in place"].steps:
-    print(" " * 3 * step.level + step.name, step.note)
+print(*experiment.outcomes["in place"].steps, sep="\n")
 assert experiment.place("in place", 4100).stored.startswith("Hello")
 
 # %% write-sync [markdown]
@@ -219,8 +217,8 @@ assert experiment.outcomes["in place"].steps[0].name == "do_sync_read"
 
 # %% names-sendfile [markdown]
 # `sendfile` went the other way. Until 2.6.22 files in place had one of their own, which handed out pages
-# where they lie. Since 2.6.31 they have none. Linux reads into pages of its own and copies on: the answer
-# is right, the idea is lost.
+# where they lie. Then the call answered EINVAL, and since 2.6.31 Linux reads into pages of its own and
+# copies on: the answer is right, the idea is lost.
 
 # %% names-sendfile-run
 pages = list(xip_file_sendfile(experiment.filp("in place"), 0, 4096))

@@ -266,7 +266,7 @@ experiment.load("reader", 2)
 assert "secret" in experiment.sentence(), "and it stays there: no fault, no check"
 
 # %% race-words [markdown]
-# This race was in Linux from 2.6.23 to 3.19, and nobody could mend it within execute-in-place: no lock is
+# This race was in Linux from 2.6.23 to 3.19, and it ended only with execute-in-place itself: no lock is
 # held over both steps. Its successor DAX looks at the size again, under a lock that truncate takes too. Run
 # the same steps with its fault handler.
 

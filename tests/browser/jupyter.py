@@ -114,13 +114,15 @@ class Lab:
     def ask(self, page: Any, expression: str) -> str:
         """The printed form of a Python expression in the notebook's kernel."""
         page.evaluate("""code => {
+            let text = "";
             window.answer = null;
             const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
             const future = kernel.requestExecute({ code, store_history: false });
             future.onIOPub = (message) => {
-                if (message.header.msg_type === 'stream') window.answer = message.content.text;
-                if (message.header.msg_type === 'error') window.answer = message.content.evalue;
+                if (message.header.msg_type === 'stream') text += message.content.text;
+                if (message.header.msg_type === 'error') text += message.content.evalue;
             };
+            future.done.then(() => { window.answer = text; });
         }""", f"print({expression})")
         page.wait_for_function("window.answer !== null")
         return str(page.evaluate("window.answer")).strip()

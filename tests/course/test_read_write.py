@@ -35,9 +35,9 @@ def test_trace_has_the_kernels_functions_in_order(experiment: ReadWrite) -> None
     experiment.get("read", 100, 0)
 
     assert names(experiment, "in place") == [
-        "xip_file_read", "ext2_get_xip_mem", "dcssblk_direct_access", "copy 100 bytes"]
+        "xip_file_read", "ext2_get_xip_mem", "dcssblk_direct_access", "copy 100 bytes: storage to user"]
     assert names(experiment, "page cache")[:4] == [
-        "do_sync_read", "generic_file_aio_read", "frame 0x109 taken", "ext2_readpage"]
+        "do_sync_read", "generic_file_aio_read", "frame 0x109 taken: page cache", "ext2_readpage"]
 
 
 def test_hole_is_read_as_zeros_and_stays_a_hole(experiment: ReadWrite) -> None:
@@ -59,9 +59,10 @@ def test_write_reaches_the_storage_in_place_only(experiment: ReadWrite) -> None:
 
 def test_write_into_the_hole_asks_twice(experiment: ReadWrite) -> None:
     experiment.put("write", "Hello", PAGE_SIZE + 4)
-    notes = [step.note for step in experiment.outcomes["in place"].steps if step.name == "ext2_get_xip_mem"]
+    asked = [step for step in experiment.outcomes["in place"].steps if step.name == "ext2_get_xip_mem"]
 
-    assert [note.split(" →")[0] for note in notes] == ["page 1", "page 1, create"]
+    assert [str(step).strip() for step in asked] == [
+        "ext2_get_xip_mem(page 1) → ENODATA", "ext2_get_xip_mem(page 1, create) → frame 0x10009"]
     assert experiment.place("in place", PAGE_SIZE).block
     assert experiment.place("in place", PAGE_SIZE + 4).stored.startswith("Hello")
 
@@ -142,6 +143,14 @@ def test_unknown_call_raises(experiment: ReadWrite, call: str) -> None:
 
     assert failure.value.errno == errno.EINVAL
     assert experiment.actions == []
+
+
+@pytest.mark.parametrize("count", [-1, 1 << 40])
+def test_count_out_of_range_raises(experiment: ReadWrite, count: int) -> None:
+    with pytest.raises(OSError, match=f"get: {count} bytes") as failure:
+        experiment.get("readv", count, 0)
+
+    assert failure.value.errno == errno.EINVAL
 
 
 def test_play_moves_both_traces_and_the_next_call_ends_it(experiment: ReadWrite) -> None:

@@ -64,6 +64,6 @@ def test_table_without_a_widget_tells_the_same() -> None:
     html = html_of(scene_of(ramdisk), ramdisk.sentence())
 
     assert html.count("apple") == 1
-    assert "frame 0x104 given back" in html
+    assert "frame 0x104 given back: initrd" in html
     assert "memory to ramdisk" in html
     assert "16,384 bytes" in html

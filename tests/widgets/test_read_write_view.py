@@ -20,7 +20,7 @@ def test_both_traces_stand_at_the_step_that_is_played() -> None:
     here, there = (panel(scene_of(experiment), area) for area in ("here", "there"))
 
     assert (here["at"], there["at"]) == (1, 1)
-    assert here["steps"][1]["text"] == "ext2_get_xip_mem"
+    assert here["steps"][1]["text"] == "ext2_get_xip_mem(page 0)"
     assert here["counters"] == [("bytes copied", 0), ("frames taken", 0)]
     experiment.play(99)
     assert panel(scene_of(experiment), "there")["counters"] == [("bytes copied", 8192), ("frames taken", 1)]
@@ -31,10 +31,12 @@ def test_file_table_shows_holes_and_dirty_pages() -> None:
     experiment.put("write", "Hello", 0)
     rows = panel(scene_of(experiment), "file")["rows"]
 
-    assert [row["cells"][1].get("marks") for row in rows] == [None, ["hole"], None, ["hole"]]
+    assert [row["cells"][1]["marks"] for row in rows] == [["changed"], ["hole"], [], ["hole"]]
     assert rows[0]["cells"][1]["text"] == "block 7: Hello0......"
-    assert rows[0]["cells"][2]["marks"] == ["dirty"]
+    assert rows[0]["cells"][2]["marks"] == ["changed", "dirty"]
     assert rows[0]["cells"][3]["text"] == "block 7: page 0......"
+    experiment.fsync()
+    assert panel(scene_of(experiment), "file")["rows"][0]["cells"][3]["marks"] == ["changed"]
 
 
 def test_every_control_works_with_the_values_it_shows() -> None:
@@ -62,5 +64,6 @@ def test_table_without_a_widget_tells_the_same() -> None:
     html = html_of(scene_of(experiment), experiment.sentence())
 
     assert "xip_file_read" in html
-    assert "page 1 → ENODATA" in html
+    assert "ext2_get_xip_mem(page 1)" in html
+    assert "ENODATA" in html
     assert "12,288" in html or "12288" in html

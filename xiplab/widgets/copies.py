@@ -70,8 +70,7 @@ def _chosen(experiment: Disk, row: Row, cells: list[panels.Text]) -> panels.Row:
 
 
 def _way(experiment: Disk) -> panels.StepsPanel:
-    steps: list[panels.Step] = [{"text": what, "note": note} for what, _, note in
-                                (line.partition(": ") for line in experiment.path)]
+    steps: list[panels.Step] = [{"text": line} for line in experiment.path]
     steps = steps or [{"text": "nothing was copied, no frame was taken"}]
     return {"kind": "steps", "area": "way", "title": "What the last action did", "steps": steps,
             "at": len(steps) - 1}

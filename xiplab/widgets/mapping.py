@@ -70,8 +70,7 @@ def _frames(experiment: MapInPlace) -> panels.TablePanel:
 
 
 def _way(experiment: MapInPlace) -> panels.StepsPanel:
-    steps: list[panels.Step] = [{"text": what, "note": note} for what, _, note in
-                                (line.partition(": ") for line in experiment.path)]
+    steps: list[panels.Step] = [{"text": line} for line in experiment.path]
     return {"kind": "steps", "area": "way", "title": "What the last action did", "at": max(len(steps) - 1, 0),
             "steps": steps or [{"text": "no call of the kernel"}]}
 

@@ -20,7 +20,7 @@ def _trace(experiment: ReadWrite, side: str) -> panels.StepsPanel:
     """One side's trace, at the step that is looked at."""
     outcome = experiment.outcomes.get(side, Outcome(0, b"", ()))
     steps: list[panels.Step] = [
-        {"text": step.name, "level": step.level, "note": step.note, "marks": _marks(step.name)}
+        {"text": step.call, "level": step.level, "note": step.answer, "marks": _marks(step.name)}
         for step in outcome.steps]
     at = experiment.step_of(side) if side in experiment.outcomes else 0
     copied, frames = (outcome.steps[at].copied, outcome.steps[at].frames) if steps else (0, 0)
@@ -53,24 +53,26 @@ def _file(experiment: ReadWrite) -> panels.TablePanel:
         here = experiment.offset // PAGE_SIZE == page
         at = experiment.offset if here else page * PAGE_SIZE
         directly, cached = (experiment.place(side, at) for side in SIDES)
-        rows.append({"cells": [f"{at:,}", _stored(directly, page, "x"), _cached(cached, page),
-                               _stored(cached, page, "c")], "marks": ["current"] if here else []})
+        recent = [experiment.marks(f"{place} {page}")
+                  for place in ("in place stored", "page cache cached", "page cache stored")]
+        rows.append({"cells": [f"{at:,}", _stored(directly, page, "x", recent[0]),
+                               _cached(cached, page, recent[1]), _stored(cached, page, "c", recent[2])],
+                     "marks": ["current"] if here else []})
     return {"kind": "table", "area": "file", "title": "The file, from byte", "rows": rows,
             "columns": ["byte", "storage, in place", "page cache", "storage below it"]}
 
 
-def _stored(place: Place, page: int, side: str) -> panels.Item:
+def _stored(place: Place, page: int, side: str, recent: list[str]) -> panels.Item:
     item: panels.Item = {"text": f"block {place.block}: {place.stored}" if place.block else "hole",
                          "key": f"pgoff:{page} block:{side}{place.block}" if place.block else f"pgoff:{page}"}
-    if not place.block:
-        item["marks"] = ["hole"]
+    item["marks"] = recent if place.block else ["hole"]
     return item
 
 
-def _cached(place: Place, page: int) -> panels.Item:
+def _cached(place: Place, page: int, recent: list[str]) -> panels.Item:
     item: panels.Item = {"text": place.cached or "–", "key": f"pgoff:{page}"}
     if place.cached:
-        item["marks"] = ["dirty"] if place.dirty else ["copy"]
+        item["marks"] = [*recent, "dirty" if place.dirty else "copy"]
     return item
 
 

@@ -51,6 +51,8 @@ STORY = b"page 0.".ljust(PAGE_SIZE, b".") + bytes(PAGE_SIZE) + b"page 2.".ljust(
 PAGES = 4
 """So many pages are shown: one more than the file has at first."""
 SHOWN = 12
+MOST = 1 * MiB
+"""A call of the experiment reads so many bytes at most."""
 Getter: TypeAlias = Callable[[int, int, int], tuple[int, bytes]]
 Putter: TypeAlias = Callable[[int, bytes, int], int]
 SHORTCUTS = ("read_bytes", "write_bytes")
@@ -62,16 +64,26 @@ class Step:
     """One thing that happened during a call.
 
     Attributes:
-        name: the function, or what was done. note: what came of it. table: the operation's full name.
-        level: how deep in the calls. copied, frames: bytes copied and frames taken until here.
+        name: the function, or what was done. asked: its arguments that matter. answer: what it answered.
+        table: the operation's full name. level: how deep in the calls.
+        copied, frames: bytes copied and frames taken until here.
     """
 
     name: str
-    note: str
+    asked: str
+    answer: str
     table: str
     level: int
     copied: int
     frames: int
+
+    @property
+    def call(self) -> str:
+        """The function with its arguments; a copy or a frame as it is."""
+        return f"{self.name}({self.asked})" if self.asked else self.name
+
+    def __str__(self) -> str:
+        return " " * 3 * self.level + self.call + (f" → {self.answer}" if self.answer else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,8 @@ class ReadWrite(Stage):
         calls: dict[str, Getter] = {"read": self._read, "readv": self._readv, "sendfile": self._sendfile,
                                     "aio_read": self._aio_read}
         self._check(how, calls)
+        if not 0 <= count <= MOST:
+            raise OSError(errno.EINVAL, f"get: {count} bytes (0 to {MOST:,})")
         self.offset = offset
         self._both(f"{how} of {_bytes(count)} at {offset:,}", lambda fd: calls[how](fd, count, offset))
 
@@ -173,11 +187,17 @@ class ReadWrite(Stage):
         self.offset = self.guest.fstat(self.fds["in place"]).st_size if how == "append" else offset
         self._both(f"{how} of {_bytes(len(text))} at {self.offset:,}",
                    lambda fd: (calls[how](fd, text.encode(), offset), b""))
+        for side, place in (("in place", "stored"), ("page cache", "cached")):
+            if self.outcomes[side].result > 0:
+                self.mark(f"{side} {place} {self.offset // PAGE_SIZE}")
 
     @action
     def fsync(self) -> None:
         """Write back what is dirty: the file's pages, its list of blocks, its inode."""
+        dirty = [page for page in range(PAGES) if self.place("page cache", page * PAGE_SIZE).dirty]
         self._both("fsync", self._fsync)
+        for page in dirty:
+            self.mark(f"page cache stored {page}")
 
     # ---- what changes the conditions ----
 
@@ -345,28 +365,28 @@ def steps_of(events: list[Event]) -> tuple[Step, ...]:
         frames += frames_changed(event)
         if event.name.rpartition(".")[2] in SHORTCUTS:
             continue
-        if event.is_call:
-            name, note = names.get(event.name, event.name), _note(event)
-        else:
-            name, _, note = label(event).partition(": ")
-        steps.append(Step(name, note, event.name, event.depth, copied, frames))
+        name = names.get(event.name, event.name) if event.is_call else label(event)
+        asked, answer = (_asked(event), _answer(event)) if event.is_call else ("", "")
+        steps.append(Step(name, asked, answer, event.name, event.depth, copied, frames))
     return tuple(steps)
 
 
-def _note(event: Event) -> str:
-    """What a call was asked, and what it answered, in a few words."""
+def _asked(event: Event) -> str:
+    """The arguments of a call that matter, in a few words."""
     get = event.fields.get
-    asked = [f"page {get('pgoff')}"] if "pgoff" in event.fields else []
-    asked += ["create"] if get("create") else []
-    asked += [f"sector {get('secnum')}"] if "secnum" in event.fields else []
+    words = [f"page {get('pgoff')}"] if "pgoff" in event.fields else []
+    words += ["create"] if get("create") else []
+    words += [f"sector {get('secnum')}"] if "secnum" in event.fields else []
     if "pos" in event.fields:
-        asked.append(f"{get('count', get('nbytes', get('copied')))} at {get('pos')}")
-    result = event.error.partition(":")[0] or _result(event.result)
-    return " ".join(filter(None, [", ".join(map(str, asked)), f"→ {result}" if result else ""]))
+        words.append(f"{get('count', get('nbytes', get('copied')))} at {get('pos')}")
+    return ", ".join(words)
 
 
-def _result(result: object) -> str:
-    """An answer: an address and a frame number are shown as the frame."""
+def _answer(event: Event) -> str:
+    """What a call answered: the error's name; a frame for an address and its frame number."""
+    result = event.result
+    if event.error:
+        return event.error.partition(":")[0]
     if isinstance(result, str) and ", " in result and result.replace(", ", "").isdigit():
         return f"frame {int(result.split(', ')[1]):#x}"
     return "" if result is None else str(result)
