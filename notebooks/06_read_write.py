@@ -24,8 +24,8 @@
 # **You will be able to** follow a call through the layers on both sides, predict its copies and its answer,
 # say what is safe on the storage and when, and write the loop of a read in place yourself.
 #
-# **You need** notebooks [00](00_start.ipynb) and [01](01_copies.ipynb), and the words hole and
-# `get_xip_mem`, which the table below repeats. **Time:** 45 minutes.
+# **You need** notebooks [00](00_start.ipynb), [01](01_copies.ipynb) and [05](05_get_xip_mem.ipynb).
+# **Time:** 45 minutes.
 
 # %% before [markdown]
 # ## Three questions from before (2 minutes)
@@ -449,5 +449,5 @@ assert not a_ops.readpage, "so there is no readpage"
 assert not a_ops.writepage, "and no writepage"
 
 # %% next [markdown]
-# **Before:** notebook 05, from a page of a file to its frame. **Next:** notebook 07 maps files in place:
-# faults, the sparse page, private copies, and two races.
+# **Before:** [05](05_get_xip_mem.ipynb), from a page of a file to its frame. **Next:** [07](07_mmap.ipynb)
+# maps files in place: faults, the sparse page, private copies, and two races.
