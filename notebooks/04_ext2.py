@@ -125,7 +125,7 @@ answer
 predict("04.name", "skip")
 
 # %% follow-try [markdown]
-# Now walk. Press *Next stop* until you stand at the byte. At each stop the picture shows the bytes that are
+# Now walk. Press *Step* until you stand at the byte. At each stop the picture shows the bytes that are
 # read there, and their fields. Where did the name stand?
 #
 # - **▶** is the block that is shown below; **→** marks the blocks of the file that you follow.

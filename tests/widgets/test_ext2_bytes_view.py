@@ -45,6 +45,15 @@ def test_bytes_are_the_block_of_the_stop_with_its_fields(experiment: Ext2Bytes) 
     assert "block" in shown["note"]
 
 
+def test_data_has_bytes_and_no_fields(experiment: Ext2Bytes) -> None:
+    for _ in range(11):
+        experiment.step()
+    shown = panel(experiment, "bytes")
+
+    assert (shown["at"], shown["fields"]) == (27 * 4096 + 904, [])
+    assert shown["title"] == "Block 27: data of inode 20, for its block 1"
+
+
 def test_blocks_of_the_file_are_marked(experiment: Ext2Bytes) -> None:
     tiles = panel(experiment, "blocks")["tiles"]
 

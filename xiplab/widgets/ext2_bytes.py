@@ -34,7 +34,7 @@ def way_panel(experiment: Ext2Bytes) -> StepsPanel:
     return {"kind": "steps", "area": "way",
             "title": f"The way to byte {experiment.position:,} of {experiment.path}",
             "steps": [{"text": stop.text, "note": stop.leads, "key": f"block:{stop.start // PAGE_SIZE}"}
-                      for stop in taken] or [{"text": "not begun: press Next stop"}],
+                      for stop in taken] or [{"text": "not begun: press Step"}],
             "at": len(taken) - 1}
 
 
@@ -119,7 +119,7 @@ def judges_panel(experiment: Ext2Bytes) -> TablePanel:
 
 
 def controls(experiment: Ext2Bytes) -> list[Control]:
-    return [{"call": "step", "label": "Next stop", "title": "One stop further on the way"},
+    return [{"call": "step", "label": "Step", "title": "One stop further on the way"},
             {"call": "follow", "label": "Follow", "title": "Begin the way to another byte", "fields": [
                 {"label": "file", "kind": "choice", "value": experiment.path,
                  "choices": [*dict.fromkeys((*FILES, experiment.path))]},

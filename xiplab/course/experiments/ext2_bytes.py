@@ -178,11 +178,11 @@ class Ext2Bytes(Stage):
             return []
 
     def fields(self) -> list[Piece]:
-        """The fields of the record that is shown: those that have a value, the block numbers too."""
+        """The fields of the record that is shown, as far as they have a value; a file's data has none."""
         pieces = [piece for piece in self.pieces() if piece.name != "boot block"]
         offset = self.shown_at - self.block * PAGE_SIZE
         at = next((p for p in pieces if p.offset <= offset < p.offset + p.length), None)
-        if at is None:
+        if at is None or at.length == PAGE_SIZE:
             return []
         owner = at.name.rpartition(": ")[0]
         same = [piece for piece in pieces if piece.name.rpartition(": ")[0] == owner]
