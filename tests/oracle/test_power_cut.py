@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from guests import PLACES
+from guests import PLACES, GuestCalls
 from power import Cut, Work, in_order, reordered
 
+from xiplab.linux.fs.stat import Stat
 from xiplab.tools import debugfs, e2fsck
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.units import MiB
@@ -98,3 +100,42 @@ def test_file_that_was_never_synced_is_not_owed() -> None:
     work.do_create()
 
     assert (work.promises, work.journal.writes) == ([], [])
+
+
+def attempt(call: Callable[..., object], *arguments: object) -> object:
+    """What a call returns, or the OSError that is its answer."""
+    try:
+        return call(*arguments)
+    except OSError as failure:
+        return failure
+
+
+def use(calls: GuestCalls, folder: str) -> None:
+    """Read and change everything below a directory; any call may fail."""
+    names = attempt(calls.listdir, folder)
+    attempt(calls.mkdir, f"{folder}new")
+    for path in [f"{folder}{name}" for name in names] if isinstance(names, list) else []:
+        st = attempt(calls.lstat, path)
+        if isinstance(st, Stat) and stat.S_ISDIR(st.st_mode):
+            use(calls, f"{path}/")
+        for call, *arguments in ((calls.cat,), (calls.truncate, 5000), (calls.unlink,)):
+            attempt(call, path, *arguments)
+
+
+def complaints(place: str, image: bytes) -> list[str]:
+    """What the kernel logs while an image that nobody repaired is mounted, used and unmounted."""
+    calls = PLACES[place](image)
+    use(calls, "/")
+    attempt(calls.sync)
+    attempt(calls.umount)
+    return [line for line in calls.guest.dmesg if "EXT2-fs" in line and "error" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+def test_image_that_nobody_repaired_can_be_used(place: str) -> None:
+    """The kernel meets blocks of two files and names of no inode. It answers with errnos, and complains."""
+    work = worked(place, 8, 100)
+    images = [work.journal.image(cut.kept) for cut in cuts(work, place, 8, 20)]
+
+    assert any(complaints(place, image) for image in images)

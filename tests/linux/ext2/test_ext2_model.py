@@ -318,7 +318,7 @@ def check(examples: int, steps: int, *phases: Phase) -> None:
 
 
 def test_guests_and_model_agree() -> None:
-    check(8, 20, Phase.generate, Phase.shrink)
+    check(5, 15, Phase.generate, Phase.shrink)
 
 
 @pytest.mark.slow
