@@ -99,9 +99,9 @@ def names(side: Side) -> list[str]:
     return [f"{side.root}d{i % DIRECTORIES}/file{i}" for i in range(FILES)]
 
 
-def make_files(side: Side) -> None:
+def make_files(side: Side, paths: list[str]) -> None:
     data = PIECE[:512]
-    for name in names(side):
+    for name in paths:
         fd = side.open(name, O_CREAT | O_WRONLY)
         side.write(fd, data)
         side.close(fd)
@@ -111,59 +111,70 @@ def directories(side: Side) -> list[str]:
     return [f"{side.root}d{i}" for i in range(DIRECTORIES)]
 
 
-def make_directories(side: Side) -> None:
-    for name in directories(side):
+def make_directories(side: Side, paths: list[str]) -> None:
+    for name in paths:
         side.mkdir(name)
 
 
-def remove_files(side: Side) -> None:
-    for name in names(side):
+def remove_files(side: Side, paths: list[str]) -> None:
+    for name in paths:
         side.unlink(name)
 
 
-def remove_directories(side: Side) -> None:
-    for name in directories(side):
+def remove_directories(side: Side, paths: list[str]) -> None:
+    for name in paths:
         side.rmdir(name)
 
 
+def ask(question: Callable[[str], object], paths: list[str]) -> None:
+    for name in paths:
+        question(name)
+
+
 def w5_create(side: Side) -> Iterator[Step]:
-    make_directories(side)
+    paths = names(side)
+    make_directories(side, directories(side))
     while True:
-        yield lambda: make_files(side)
-        remove_files(side)
+        yield lambda: make_files(side, paths)
+        remove_files(side, paths)
 
 
 def w5_stat(side: Side) -> Iterator[Step]:
-    make_directories(side)
-    make_files(side)
+    paths = names(side)
+    make_directories(side, directories(side))
+    make_files(side, paths)
     while True:
-        yield lambda: [side.stat(name) for name in names(side)]
+        yield lambda: ask(side.stat, paths)
 
 
 def w5_list(side: Side) -> Iterator[Step]:
-    make_directories(side)
-    make_files(side)
+    paths = directories(side)
+    make_directories(side, paths)
+    make_files(side, names(side))
     while True:
-        yield lambda: [side.listdir(name) for name in directories(side)]
+        yield lambda: ask(side.listdir, paths)
 
 
 def w5_delete(side: Side) -> Iterator[Step]:
-    make_directories(side)
+    paths = names(side)
+    make_directories(side, directories(side))
     while True:
-        make_files(side)
-        yield lambda: remove_files(side)
+        make_files(side, paths)
+        yield lambda: remove_files(side, paths)
 
 
 def w5_mkdir(side: Side) -> Iterator[Step]:
+    paths = directories(side)
     while True:
-        yield lambda: make_directories(side)
-        remove_directories(side)
+        yield lambda: make_directories(side, paths)
+        remove_directories(side, paths)
 
 
 def w5_rmdir(side: Side) -> Iterator[Step]:
+    paths = directories(side)
     while True:
-        make_directories(side)
-        yield lambda: remove_directories(side)
+        make_directories(side, paths)
+        yield lambda: remove_directories(side, paths)
 
 
 WORKLOADS: dict[str, tuple[str, Callable[[Side], Iterator[Step]], float]] = {

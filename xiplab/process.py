@@ -23,7 +23,7 @@ from xiplab.linux.fs.aio import Iocb, Kioctx, io_submit
 from xiplab.linux.fs.dcache import d_path
 from xiplab.linux.fs.exec import do_execve
 from xiplab.linux.fs.fcntl import do_fcntl, sys_dup, sys_dup2
-from xiplab.linux.fs.namei import PathName, path_lookup, vfs_readlink
+from xiplab.linux.fs.namei import PathName, inode_of, path_lookup, vfs_readlink
 from xiplab.linux.fs.open import (
     chmod_common,
     chown_common,
@@ -345,12 +345,12 @@ class Process:
         """The inode that a path leads to, or that of an open file."""
         if isinstance(path, int):
             return self._file(path).f_inode
-        _, dentry = path_lookup(self._enter(), path, follow=follow)
-        assert dentry.d_inode is not None
-        return dentry.d_inode
+        return inode_of(path_lookup(self._enter(), path, follow=follow)[1])
 
     def stat(self, path: PathName | int) -> Stat:
-        return generic_fillattr(self._inode(path))
+        if isinstance(path, int):
+            return self.fstat(path)
+        return generic_fillattr(inode_of(path_lookup(self._enter(), path)[1]))
 
     def lstat(self, path: PathName) -> Stat:
         return generic_fillattr(self._inode(path, follow=False))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from xiplab.linux.fs.dcache import (
@@ -112,7 +113,10 @@ def encode_path(name: PathName) -> bytes:
     Raises:
         OSError: ENOENT if empty; ENAMETOOLONG; EINVAL with a NUL byte.
     """
-    encoded = name.encode("utf-8", "surrogateescape") if type(name) is str else os.fsencode(name)
+    try:
+        encoded = name.encode() if type(name) is str else os.fsencode(name)
+    except UnicodeEncodeError:
+        encoded = str(name).encode("utf-8", "surrogateescape")
     if not encoded:
         raise OSError(errno.ENOENT, "the path is empty")
     if len(encoded) >= PATH_MAX:
@@ -185,47 +189,50 @@ def path_lookup(task: Task, name: PathName, *, follow: bool = True) -> Path:
     encoded = encode_path(name)
     path = task.root if encoded[0] == SLASH else task.pwd
     assert path is not None
-    parts = encoded.split(b"/")
-    done = 0
-    if parts[-1]:
-        path, done = _rcu_walk(path, parts)
-    if done < len(parts):
-        path = _walk(task, path, parts[done:][::-1], follow=follow)
+    todo: Sequence[bytes] = encoded.split(b"/")
+    if todo[-1]:
+        path, todo = _rcu_walk(path, todo)
+    if todo:
+        path = _walk(task, path, todo, follow=follow)
         if path[1].d_inode is None:
             raise OSError(errno.ENOENT, f"{os.fsdecode(encoded)}: no such file or directory")
     return path
 
 
-def _rcu_walk(path: Path, parts: list[bytes]) -> tuple[Path, int]:
+def _rcu_walk(path: Path, parts: Sequence[bytes]) -> tuple[Path, Sequence[bytes]]:
     """The quick walk, while components are in the dentry cache. It ends at the first that is not, and goes
-    back to the start if it met a directory that not everybody may search, a file, a symbolic link, or a name
-    known not to exist. From there `_walk` goes on, and judges.
+    back to the start if it met a directory that not everybody may search, a file, a symbolic link, a name
+    known not to exist, or a place where several mounts lie. From there `_walk` goes on, and judges.
 
     Kernel: path_walk in RCU mode, left by unlazy_walk()
     Returns:
-        where it came to, and how many of the parts are done.
+        where it came to, and the parts that are left.
     """
     mnt, dentry = path
-    done = 0
-    for part in parts:
+    left = iter(parts)
+    for part in left:
         if part:
             inode = dentry.d_inode
             if inode is None or inode.i_mode & SEARCHABLE_BITS != SEARCHABLE_DIRECTORY:
-                return path, 0
+                return path, parts
             child = dentry.d_subdirs.get(part)
             if child is None:
-                return (mnt, dentry), done
+                return (mnt, dentry), [part, *left]
             dentry = child
-            if dentry.d_mounted is not None:
-                mnt, dentry = follow_mount(mnt, dentry)
-        done += 1
+            while (mounted := dentry.d_mounted) is not None:
+                if mounted.mnt_parent is not mnt:
+                    return path, parts
+                mnt, dentry = mounted, mounted.mnt_root
     inode = dentry.d_inode
-    return (path, 0) if inode is None or inode.i_mode & S_IFMT == S_IFLNK else ((mnt, dentry), done)
+    if inode is None or inode.i_mode & S_IFMT == S_IFLNK:
+        return path, parts
+    return (mnt, dentry), ()
 
 
-def _walk(task: Task, path: Path, todo: list[bytes], *, follow: bool) -> Path:
-    """Walk the components `todo` (the last one first) from `path`; the last dentry may be negative."""
+def _walk(task: Task, path: Path, parts: Sequence[bytes], *, follow: bool) -> Path:
+    """Walk the components from `path`; the last dentry may be negative."""
     links = 0
+    todo = list(reversed(parts))
     while todo:
         part = todo.pop()
         mnt, dentry = path
@@ -328,10 +335,9 @@ def lookup_parent(task: Task, name: PathName, base: Path | None = None) -> tuple
     head, _, last = encoded.rstrip(b"/").rpartition(b"/")
     if not last:
         return path, ROOT
-    parts = head.split(b"/")
-    path, done = _rcu_walk(path, parts)
-    if done < len(parts):
-        path = _walk(task, path, parts[done:][::-1], follow=True)
+    path, todo = _rcu_walk(path, head.split(b"/"))
+    if todo:
+        path = _walk(task, path, todo, follow=True)
     may_lookup(task, path[1], last)
     return path, last
 
