@@ -211,14 +211,8 @@ class Process:
     def write(self, fd: int, data: Buffer) -> int:
         """write(2): at the file's position, or at its end with O_APPEND; the position moves."""
         filp = self._file(fd)
-        pos = filp.f_pos
-        moved = None
-        if type(data) is bytes and (write_bytes := filp.f_op.write_bytes) is not None \
-                and filp.f_mode & FMODE_WRITE:
-            moved = write_bytes(filp, data, pos)
-        if moved is None:
-            moved = self._write_at(filp, data, pos)
-        filp.f_pos = filp.f_inode.i_size if moved and filp.f_flags & O_APPEND else pos + moved
+        moved = self._write_at(filp, data, filp.f_pos)
+        filp.f_pos = filp.f_inode.i_size if moved and filp.f_flags & O_APPEND else filp.f_pos + moved
         return moved
 
     def pwrite(self, fd: int, data: Buffer, offset: int) -> int:
