@@ -3,8 +3,8 @@
 The block behind the last new one of a file usually goes behind it on the device as well, and its
 pointer into the slot behind the last pointer. A window keeps what is known of that place:
 
-    file      | ...  | iblock |             its pointer: slot `slot` of `bh`, or of the inode
-    device    | ...  | block  | ... last |  its bit: `bit` of the group's bitmap
+    file      | ...  | iblock |             its pointer: in slot `iblock - base` of `bh`, or of the inode
+    device    | ...  | block  | ... last |  its bit: in the bitmap of `group`
 
 The first block of a file has a window, too, at the place where the long way would find it. Nothing is
 taken before it is asked for, so nothing has to be given back, and the block is always the one that the
@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from xiplab.linux.fs.buffer import BufferHead
 from xiplab.linux.fs.ext2.balloc import find_next_usable_block, group_end, in_system_zone
 from xiplab.linux.fs.ext2.ext2 import Ext2InodeInfo, Ext2SbInfo, Ext2Window
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_NDIR_BLOCKS, POINTER
@@ -47,7 +48,7 @@ def task_goal(inode: Inode) -> int:
 
 def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
     """The window with the next block of the device for block `iblock` of the file; None if there is
-    none, or if something lies there."""
+    none, or if that block is taken."""
     ei: Ext2InodeInfo = inode.i_private
     window = ei.i_window
     if window is None:
@@ -56,18 +57,21 @@ def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
             return None
     sb = inode.i_sb
     info: Ext2SbInfo = sb.s_fs_info
-    slot, bit, bh, group = window.slot, window.bit, window.bh, window.group
-    if (iblock != window.iblock or window.block > window.last or slot == window.slots
-            or window.bits.b_data[bit >> 3] >> (bit & 7) & 1 or sb.s_flags & MS_SYNCHRONOUS
-            or info.s_freeblocks_counter <= info.s_r_blocks_count or not group.free_blocks
-            or (ei.i_data[slot] if bh is None else POINTER.unpack_from(bh.b_data, slot * 4)[0])):
+    block, group = window.block, window.group
+    bit = block - group.first_block
+    if (iblock != window.iblock or block > window.last or window.bits.b_data[bit >> 3] >> (bit & 7) & 1
+            or sb.s_flags & MS_SYNCHRONOUS or info.s_freeblocks_counter <= info.s_r_blocks_count
+            or not group.free_blocks):
         ei.i_window = None
         return None
     return window
 
 
 def _open_window(inode: Inode, iblock: int) -> Ext2Window | None:
-    """A window behind the last new block, or for the first block of a file; None if its group ends there."""
+    """A window behind the last new block, or for the first block of a file; None if its group ends there.
+
+    It ends where the group, its free space or the array of pointers does.
+    """
     ei: Ext2InodeInfo = inode.i_private
     info: Ext2SbInfo = inode.i_sb.s_fs_info
     if ei.last_alloc_physical_block:
@@ -87,13 +91,21 @@ def _open_window(inode: Inode, iblock: int) -> Ext2Window | None:
     block = group.first_block + bit
     if bit < 0 or in_system_zone(info.s_itb_per_group, group, block, 1):
         return None
-    last = group.first_block + end - 1
+    last = min(group.first_block + end, block + _free_slots(ei, bh, slot)) - 1
     for barrier in (group.block_bitmap, group.inode_bitmap, group.inode_table):
         if block < barrier <= last:
             last = barrier - 1
-    slots = EXT2_NDIR_BLOCKS if bh is None else inode.i_sb.s_blocksize // POINTER.size
-    window = ei.i_window = Ext2Window(group, bits, iblock, block, last, bit, bh, slot, slots)
+    window = ei.i_window = Ext2Window(iblock, block, last, group, bits, bh, iblock - slot)
     return window
+
+
+def _free_slots(ei: Ext2InodeInfo, bh: BufferHead | None, slot: int) -> int:
+    """How many pointers follow from `slot` on in an indirect block or (None) in the inode; none if one of
+    them is used."""
+    if bh is None:
+        return 0 if any(ei.i_data[slot:EXT2_NDIR_BLOCKS]) else EXT2_NDIR_BLOCKS - slot
+    at = slot * POINTER.size
+    return 0 if bh.b_page[at:].any() else (len(bh.b_data) - at) // POINTER.size
 
 
 def ext2_take_next(inode: Inode, window: Ext2Window, clear_target: ClearTarget | None = None) -> Block:
@@ -104,7 +116,8 @@ def ext2_take_next(inode: Inode, window: Ext2Window, clear_target: ClearTarget |
     """
     ei: Ext2InodeInfo = inode.i_private
     info: Ext2SbInfo = inode.i_sb.s_fs_info
-    block, slot, bit, bits, bh = window.block, window.slot, window.bit, window.bits, window.bh
+    iblock, block, bits, bh = window.iblock, window.block, window.bits, window.bh
+    bit, slot = block - window.group.first_block, iblock - window.base
     bits.b_data[bit >> 3] |= 1 << (bit & 7)
     bits.b_dirty = True
     window.group.take_block()
@@ -119,9 +132,7 @@ def ext2_take_next(inode: Inode, window: Ext2Window, clear_target: ClearTarget |
         POINTER.pack_into(bh.b_data, slot * 4, block)
         bh.b_dirty = True
         inode.i_mapping.private_list.add(bh)
-    ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = window.iblock, block, slot
-    window.iblock += 1
+    ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = iblock, block, slot
+    window.iblock = iblock + 1
     window.block = block + 1
-    window.slot = slot + 1
-    window.bit = bit + 1
     return Block(block)

@@ -206,20 +206,20 @@ class Ext2Window:
     """Where the next block of a growing file goes; see append.py.
 
     Attributes:
-        group, bits, bit: the group of that block, its bitmap's buffer, and the bit there.
         iblock, block: its number in the file and on the device. last: the last block that may follow.
-        bh, slot, slots: its pointer is slot `slot` of `slots` in this buffer; None for the inode.
+        group, bits: the group of these blocks, and its bitmap's buffer.
+        bh, base: slot `iblock` - `base` of this buffer is its pointer; None for the inode.
+        kaddr: an xip mount's address of block 0, were it in the row of the others; 0: not asked for yet.
     """
 
-    group: Ext2Group
-    bits: BufferHead
     iblock: int
     block: int
     last: int
-    bit: int
+    group: Ext2Group
+    bits: BufferHead
     bh: BufferHead | None
-    slot: int
-    slots: int
+    base: int
+    kaddr: int = 0
 
 
 @dataclass(eq=False, slots=True)

@@ -20,7 +20,7 @@ import numpy as np
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
 from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
-from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2XipRun, ext2_msg
+from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2Window, Ext2XipRun, ext2_msg
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
 from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
 from xiplab.trace import tp_copy
@@ -95,14 +95,20 @@ def ext2_get_xip_next(mapping: AddressSpace, pgoff: Pgoff) -> int:
     inode = mapping.host
     assert inode is not None
     window = ext2_window(inode, pgoff)
-    if window is None:
+    if window is None or not (window.kaddr or _address_window(inode, window)):
         return 0
+    return window.kaddr + (ext2_take_next(inode, window) << PAGE_SHIFT)
+
+
+def _address_window(inode: Inode, window: Ext2Window) -> bool:
+    """Find the address of the window's blocks, as many as lie in a row; whether there is one."""
+    block = window.block
     try:
-        kaddr, _, _ = _device_run(inode.i_sb, window.block, 1)
+        kaddr, _, n = _device_run(inode.i_sb, block, window.last + 1 - block)
     except OSError:
-        return 0
-    ext2_take_next(inode, window)
-    return kaddr
+        return False
+    window.kaddr, window.last = kaddr - (block << PAGE_SHIFT), block + n - 1
+    return True
 
 
 def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: bool) -> list[XipRun]:
