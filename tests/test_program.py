@@ -13,12 +13,29 @@ import numpy as np
 import pytest
 from program_runs import RUNS, TEXT, build, needs_compiler, needs_qemu, run_by_qemu, shipped_folder
 
-from xiplab import O_CREAT, O_WRONLY, PAGE_SIZE, ZVM, Guest, MiB, Process, Recording
+from xiplab import (
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    O_CREAT,
+    O_WRONLY,
+    PAGE_SIZE,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    ZVM,
+    Guest,
+    MiB,
+    Process,
+    Recording,
+)
 from xiplab.errors import SIGXCPU
 from xiplab.linux.arch.s390.entry import resume
+from xiplab.linux.arch.s390.process import start_thread
+from xiplab.linux.drivers.tty import LIMIT
 from xiplab.linux.mm.memory import follow_pfn
 from xiplab.ondisk import Bytes
 from xiplab.tools.programs import PROGRAMS, make_image, programs_image
+from xiplab.units import Vaddr
 
 SIGN = bytes.fromhex("a729002e 07fe")
 """In the library: lghi %r2,'.' and br %r14."""
@@ -192,6 +209,33 @@ def test_endless_program_ends_with_its_budget(guest: Guest) -> None:
     assert (done.status, done.signal) == (-SIGXCPU, "SIGXCPU")
     assert time.monotonic() - began < 5
     assert guest.exec("hello").output == "Hello, reader.\n"
+
+
+def program_of(guest: Guest, code: str) -> Process:
+    """A process whose program is these bytes, in hexadecimal digits."""
+    process = guest.process("program")
+    memory = process.mmap(-1, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS)
+    text = bytes.fromhex(code)
+    memory[:len(text)] = text
+    start_thread(process.task, memory.vaddr, Vaddr(memory.vaddr + PAGE_SIZE))
+    return process
+
+
+def test_endless_system_calls_end_with_the_budget(guest: Guest) -> None:
+    """getpid for ever: a system call uses up the budget as many instructions do."""
+    with Recording() as rec:
+        status = program_of(guest, "0a14 a7f4ffff").run(budget=1_000_000)
+
+    assert status == -SIGXCPU
+    assert rec.count("system call") <= 1000
+
+
+def test_terminal_keeps_no_more_than_its_limit(guest: Guest) -> None:
+    write_file(guest, "/tmp/much", bytes(LIMIT + 1))
+    done = guest.exec("cat -m /tmp/much /text")
+
+    assert len(done.printed) == LIMIT
+    assert done.status == 0
 
 
 # the shared library

@@ -104,7 +104,8 @@ class Cpu:
         self._patience = 0
         self._ends = False
 
-    def run(self, registers: Registers, budget: int, supervisor: Supervisor) -> bool:
+    def run(self, registers: Registers, budget: int, supervisor: Supervisor,
+            interruptions: int | None = None) -> bool:
         """Execute until the budget is used up (True) or the supervisor stops the program (False).
 
         Args:
@@ -112,6 +113,7 @@ class Cpu:
                 there are no more interruptions than instructions.
             supervisor: called with each interruption; returns whether the program goes on. After one by
                 SVC or DIAGNOSE the PSW is at the next instruction, else at the one that failed.
+            interruptions: more of them use the budget up, too.
         Raises:
             OSError: EBUSY when called by its own supervisor.
             what the supervisor raises.
@@ -120,7 +122,8 @@ class Cpu:
             raise OSError(errno.EBUSY, f"the processor runs a program already: {self._registers}")
         if self._engine is None:
             self._engine = make_engine(self.memory, self._interrupted)
-        self._registers, self._supervisor, self._patience = registers, supervisor, budget
+        self._registers, self._supervisor = registers, supervisor
+        self._patience = budget if interruptions is None else min(budget, interruptions)
         try:
             return self._run(self._engine, budget)
         finally:

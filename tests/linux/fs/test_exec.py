@@ -253,6 +253,13 @@ def test_execve_too_many_bytes_of_strings_raises_e2big(guest: Guest, argv: list[
     assert (guest.frames["anonymous"], guest.frames["page table"]) == frames
 
 
+def test_execve_string_with_nul_raises_einval(guest: Guest) -> None:
+    with pytest.raises(OSError, match="NUL") as failure:
+        guest.process("shell").execve("/mnt/bin/hello", ["hello", "a\0b"])
+
+    assert failure.value.errno == errno.EINVAL
+
+
 # the heap
 
 def test_brk_grows_and_shrinks(guest: Guest) -> None:

@@ -14,9 +14,11 @@ from functools import partial
 from xiplab.linux.include.fs import File, FileOperations, Inode, UserBuffer
 from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.tty import TtyStruct
-from xiplab.units import PAGE_SIZE
+from xiplab.units import PAGE_SIZE, MiB
 
 TTYAUX_MAJOR = 5
+LIMIT = 16 * MiB
+"""So much is kept of what programs print to one terminal; then it hangs up."""
 
 
 def tty_read(tty: TtyStruct, filp: File, buf: UserBuffer, count: int, pos: int) -> int:
@@ -30,8 +32,12 @@ def tty_read(tty: TtyStruct, filp: File, buf: UserBuffer, count: int, pos: int) 
 
 
 def tty_write(tty: TtyStruct, filp: File, buf: UserBuffer, count: int, pos: int) -> int:
-    """Raises OSError EFAULT."""
-    written = 0
+    """Raises OSError EFAULT; EIO above the limit."""
+    if not count:
+        return 0
+    written, count = 0, min(count, LIMIT - len(tty.printed))
+    if not count:
+        raise OSError(errno.EIO, f"{filp}: {LIMIT} bytes were printed (the limit)")
     while written < count:
         piece = bytearray(min(count - written, PAGE_SIZE))
         moved = buf.copy_from_user(memoryview(piece))
@@ -39,7 +45,7 @@ def tty_write(tty: TtyStruct, filp: File, buf: UserBuffer, count: int, pos: int)
         written += moved
         if moved < len(piece):
             break
-    if count and not written:
+    if not written:
         raise OSError(errno.EFAULT, f"{filp}: write from memory that is not there")
     return written
 

@@ -78,10 +78,12 @@ def copy_strings(bprm: LinuxBinprm, strings: Sequence[bytes]) -> None:
 
     Raises:
         OSError: E2BIG for a string of 128 KiB, for all of them above a quarter of the stack's limit, or
-            without memory.
+            without memory; EINVAL for one with a NUL, which C could not have.
     """
     assert bprm.mm is not None
     for string in reversed(strings):
+        if 0 in string:
+            raise OSError(errno.EINVAL, f"exec: a NUL byte within {string!r:.40}")
         if len(string) >= MAX_ARG_STRLEN:
             raise OSError(errno.E2BIG, f"exec: a string of {len(string)} bytes (limit {MAX_ARG_STRLEN - 1})")
         bprm.p = Vaddr(bprm.p - len(string) - 1)

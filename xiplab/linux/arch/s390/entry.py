@@ -24,6 +24,9 @@ from xiplab.trace import Tracepoint
 
 tp_system_call = Tracepoint("system call")
 """A program made a system call: guest, pid, number, name, result (None: there is none, execve)."""
+INTERRUPTION_COST, INTERRUPTION_LEAST = 1000, 100
+"""A quantum of 1,000,000 instructions, say, ends with 1,000 interruptions, too: the kernel's work takes as
+long as that of many instructions."""
 ARGUMENTS = slice(2, 8)
 """The registers with a system call's arguments; the first one also takes its result."""
 
@@ -38,7 +41,8 @@ def resume(task: Task, quantum: int) -> bool:
     if kernel.cpu is None:
         kernel.cpu = Cpu(kernel.memory)
     kernel.current = task
-    return kernel.cpu.run(task.regs, quantum, partial(interrupted, task))
+    interruptions = max(quantum // INTERRUPTION_COST, INTERRUPTION_LEAST)
+    return kernel.cpu.run(task.regs, quantum, partial(interrupted, task), interruptions)
 
 
 def interrupted(task: Task, interruption: Interruption) -> bool:
