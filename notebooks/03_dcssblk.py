@@ -188,7 +188,7 @@ kaddr, pfn = bdev_direct_access(bdev, 8)
 assert bytes(kernel.memory.view(kaddr, 12)) == b"PART1 page 1", "sector 8: the second page"
 assert pfn == kaddr // 4096, "a frame number counts pages, an address counts bytes"
 print(type(bdev).__name__, bdev)
-print(f"sector 8: address {int(kaddr):#x}, page frame {pfn:#x}")
+print(f"sector 8: address {int(kaddr):#x}, frame {pfn:#x}")
 
 # %% copy-words [markdown]
 # So the call has two arguments. A reference to the block device says which disk, and a sector number says
@@ -426,7 +426,7 @@ assert place_of_it[:1] == b"K"
 # ## Three questions to keep (2 minutes)
 #
 # <details><summary>What does direct_access return, and for how long is it good?</summary>
-# The address of the page that holds a sector, and the number of its page frame. Until the release, that is
+# The address of the page that holds a sector, and the number of its frame. Until the release, that is
 # until the last opener has closed the disk.
 # </details>
 #

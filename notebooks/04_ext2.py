@@ -32,7 +32,7 @@
 # Answer each one aloud, then open it.
 #
 # <details><summary>What does direct_access need to know, and what does it answer?</summary>
-# The disk and a sector. It answers with an address and the number of a page frame.
+# The disk and a sector. It answers with an address and the number of a frame.
 # </details>
 #
 # <details><summary>Two guests have loaded a segment shared. One saves a new version. What does the other

@@ -54,7 +54,7 @@
 # | **kernel address** | where Linux itself finds a frame. Programs do not need it: they have page tables |
 # | **lowmem** | frames that have a kernel address for good |
 # | **highmem** | frames that have none. A machine with 32-bit addresses has more memory than addresses |
-# | **slot** | a kernel address that is lent to a frame of highmem. `kmap` takes one, `kunmap` gives it back |
+# | **kmap slot** | a kernel address lent to a frame of highmem. `kmap` takes one, `kunmap` gives it back |
 # | **NOR flash** | a chip that keeps its bytes without power and can be read like memory |
 # | **erase block** | the part of a flash chip that is erased at once: all its bits become 1 |
 # | **module** | a piece of the kernel that is loaded later, from a file |
@@ -120,7 +120,7 @@ assert ramdisk.address(3) == 0, "because the frame has no kernel address"
 # %% slots [markdown]
 # ### Lend it an address?
 #
-# A frame of highmem can get a slot. This machine has eight. So a second driver takes a slot, whenever
+# A frame of highmem can get a kmap slot. This machine has eight. So a second driver takes one, whenever
 # direct_access asks for a page:
 #
 # ```
@@ -145,15 +145,15 @@ answer
 # %% slots-check
 right = [outcome.right for outcome in ramdisk.outcomes]
 
-assert right == [True] * SLOTS + [False] * (PAGES - SLOTS), "as many pages as slots"
-assert None not in ramdisk.slots(), "and every slot is taken for good"
+assert right == [True] * SLOTS + [False] * (PAGES - SLOTS), "as many pages as kmap slots"
+assert None not in ramdisk.slots(), "and every kmap slot is taken for good"
 
 # %% slots-words [markdown]
 # `EDEADLK` is the model's way to say: here Linux would sleep, and nobody is left to wake it.
 #
-# The driver cannot give a slot back. direct_access has no second half, so nobody says when the address is no
-# longer in use. Its promise holds until the device is released. Only memory with a kernel address *for good*
-# can keep it.
+# The driver cannot give a kmap slot back. direct_access has no second half, so nobody says when the address
+# is no longer in use. Its promise holds until the device is released. Only memory with a kernel address
+# *for good* can keep it.
 #
 # s390 has no highmem: there every frame has its own address as kernel address. A segment gets one when it is
 # loaded. That is why segments were the first storage for execute-in-place.
@@ -163,7 +163,7 @@ ramdisk.driver("lowmem")
 for page in range(PAGES):
     ramdisk.read(page)
 
-assert all(outcome.right for outcome in ramdisk.outcomes), "lowmem: all pages, no slot"
+assert all(outcome.right for outcome in ramdisk.outcomes), "lowmem: all pages, no kmap slot"
 assert ramdisk.slots() == [None] * SLOTS
 print(ramdisk)
 

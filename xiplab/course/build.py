@@ -1,6 +1,6 @@
 """The builder: sources into notebooks, solutions into exercises.
 
-    notebooks/NN_topic.py -> notebooks/NN_topic.ipynb     run once, outputs committed
+    notebooks/NN_topic.py -> notebooks/NN_topic.ipynb     run once, outputs committed; START.py last
     solutions/NN_topic.py -> solutions/NN_topic.ipynb     the same; also the source for nbgrader
                           -> exercises/NN_topic.ipynb     stubs, no outputs, no hidden tests
                           -> exercises/NN_topic.py        the same for people without a browser
@@ -198,6 +198,8 @@ def products(root: Path) -> Iterator[Product]:
         yield Product(path.with_suffix(".ipynb"), solution, executed=True)
         yield Product(target.with_suffix(".ipynb"), exercise)
         yield Product(target, plain_python(exercise))
+    if (first := root / "notebooks" / "START.py").exists():  # it reads all others, so it is made last
+        yield Product(first.with_suffix(".ipynb"), read_source(first), executed=True)
 
 
 def as_text(content: Any) -> str:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PARTS = ("notebooks/*.ipynb", "exercises/*")
-FIRST_PAGE = "notebooks/00_start.ipynb"
+FIRST_PAGE = "notebooks/START.ipynb"
 FIRST_PORT = 8888
 PACKAGE = Path(__file__).resolve().parent.parent
 

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from xiplab.course.overview import LEFT
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -83,11 +85,11 @@ class Table:
                          for number, sentence in enumerate(self.sentences, 1))
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{number}</td><td>{sentence.part}</td><td>{escape(sentence.says)}</td>"
-                       f"<td>{_link(sentence)}</td></tr>"
+        rows = "".join(f"<tr><td>{number}</td><td {LEFT}>{sentence.part}</td>"
+                       f"<td {LEFT}>{escape(sentence.says)}</td><td {LEFT}>{_link(sentence)}</td></tr>"
                        for number, sentence in enumerate(self.sentences, 1))
-        return ("<table><thead><tr><th></th><th>part</th><th>the sentence, in other words</th>"
-                f"<th>shown in</th></tr></thead><tbody>{rows}</tbody></table>")
+        return ("<table><thead><tr><th></th><th {LEFT}>part</th><th {LEFT}>the sentence, in other words</th>"
+                f"<th {LEFT}>shown in</th></tr></thead><tbody>{rows}</tbody></table>")
 
 
 def place_of(sentence: Sentence) -> str:
@@ -98,7 +100,8 @@ def place_of(sentence: Sentence) -> str:
 
 def _link(sentence: Sentence) -> str:
     place = escape(place_of(sentence))
-    return f'<a href="{sentence.notebook}.ipynb">{place}</a>' if sentence.cell else place
+    target = f"{sentence.notebook}.ipynb#cell-id={sentence.cell}"
+    return f'<a href="{target}">{place}</a>' if sentence.cell else place
 
 
 def where_each_sentence_is_shown() -> Table:

@@ -1,0 +1,149 @@
+"""The map of the course, the learner's marks on it, and the index of terms."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xiplab.course import overview, progress
+from xiplab.course.overview import COURSE, course_map, notebooks, predictions_of, state_of, term_index, terms
+from xiplab.course.predictions import PREDICTIONS
+from xiplab.course.problem import questions
+
+ROOT = Path(__file__).resolve().parents[2]
+SYNONYMS = {
+    "guest": ("virtual computer", "guest system"),
+    "frame": ("page frame", "physical page"),
+    "page table": ("translation table",),
+    "page cache": ("buffer cache page", "disk cache"),
+    "hole": ("sparse block", "missing block"),
+    "segment": ("memory segment",),
+    "program": ("user process", "userspace"),
+}
+"""A term and what it is never called in a notebook."""
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def at(minute: int) -> dict[str, Any]:
+    return {"when": f"2026-01-01T00:{minute:02d}:00+00:00", "choice": "a"}
+
+
+def prose_of(path: Path) -> str:
+    return "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]
+                     if cell["cell_type"] == "markdown")
+
+
+def predicted(number: str, minute: int) -> dict[str, Any]:
+    return {id: [at(minute)] for id in predictions_of(number)}
+
+
+def test_every_notebook_is_on_the_map() -> None:
+    assert set(notebooks()) <= {number for number, _, _ in COURSE}
+    assert set(notebooks()) == {path.name[:2] for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
+
+
+def test_map_says_what_is_not_written_yet() -> None:
+    lines = {line.number: line for line in course_map().lines}
+
+    assert [number for number, line in lines.items() if line.state == "not written yet"] == [
+        number for number, _, _ in COURSE if number not in notebooks()]
+    assert all(line.minutes > 0 for line in lines.values() if line.notebook)
+
+
+def test_readme_has_the_same_map() -> None:
+    rows = re.findall(r"^\| (\d\d) \| (\S+) \| (.+?) \| (yes|no) \|$", (ROOT / "README.md").read_text(), re.M)
+
+    assert rows == [(*part, "yes" if part[0] in notebooks() else "no") for part in COURSE]
+
+
+def test_map_without_progress_begins_at_the_beginning() -> None:
+    step, target = course_map().next
+
+    assert step.startswith("begin notebook 00")
+    assert target == "00_start.ipynb"
+
+
+@pytest.mark.parametrize(("noted", "state"), [
+    ({}, "not begun"),
+    ({"predictions": {"00.store": [at(1)]}}, "begun"),
+    ({"predictions": predicted("00", 1)}, "done"),
+    ({"predictions": predicted("00", 1) | {"01.twice": [at(2)]}}, "done"),
+    ({"predictions": predicted("00", 1) | {"01.twice": [at(2)], "02.frames": [at(3)]}}, "recall"),
+    ({"predictions": predicted("00", 4) | {"01.twice": [at(2)], "02.frames": [at(3)]}}, "done"),
+])
+def test_state_follows_what_was_noted(noted: dict[str, Any], state: str) -> None:
+    assert state_of("00", noted) == state
+
+
+def test_notebook_is_mastered_when_each_question_is_solved() -> None:
+    solved = {question.id: {"hints": 0, "attempts": [{"when": at(2)["when"], "solved": False},
+                                                     {"when": at(3)["when"], "solved": True}]}
+              for question in questions("00")}
+    noted = {"predictions": predicted("00", 1), "questions": solved}
+
+    assert state_of("00", noted) == "mastered"
+    solved[questions("00")[0].id]["attempts"].pop()
+    assert state_of("00", noted) == "done"
+
+
+def test_next_step_after_a_notebook_is_its_exercise(tmp_path: Path) -> None:
+    path = progress.create(tmp_path)
+    path.write_text(json.dumps({"questions": {}, "predictions": predicted("00", 1)}))
+    step, target = course_map().next
+
+    assert step == "exercise 00, start"
+    assert (ROOT / "notebooks" / target).exists()
+
+
+def test_links_of_the_map_lead_somewhere() -> None:
+    targets = re.findall(r"href='([^']+)'", course_map()._repr_html_() + term_index()._repr_html_())
+
+    assert len(targets) > len(notebooks())
+    assert [target for target in targets if not (ROOT / "notebooks" / target).exists()] == []
+
+
+def test_term_is_explained_in_the_notebook_that_the_index_names() -> None:
+    for term in terms():
+        assert f"**{term.name}**" in "".join(
+            "".join(cell["source"]) for cell in json.loads(term.notebook.read_text())["cells"]), term
+
+
+def test_every_notebook_explains_its_words() -> None:
+    assert [number for number, path in notebooks().items() if not overview.words_of(path)] == []
+
+
+def test_term_of_a_later_notebook_is_that_of_the_earlier_one() -> None:
+    """A word that is explained again means no other thing: the explanations share a word of substance."""
+    meanings: dict[str, set[str]] = {}
+    for path in notebooks().values():
+        for name, meaning in overview.words_of(path):
+            words = {word for word in re.findall(r"[a-z]{4,}", meaning.lower())}
+            assert words & meanings.setdefault(name, words), f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize("term", SYNONYMS)
+def test_term_has_no_synonym(term: str) -> None:
+    """Always the same word for the same thing, in notebooks and predictions."""
+    texts = {path.name: prose_of(path) for path in notebooks().values()}
+    for id, asked in PREDICTIONS.items():
+        choices = (choice.text + choice.why for choice in asked.choices.values())
+        texts[id] = " ".join([asked.question, *choices])
+
+    assert [(where, other) for other in SYNONYMS[term]
+            for where, text in texts.items() if other in text.lower()] == []
+
+
+@pytest.mark.parametrize("made", [course_map, term_index])
+def test_text_and_table_say_the_same(made: Callable[[], Any]) -> None:
+    text, table = repr(made()), re.sub(r"<[^>]+>", " ", made()._repr_html_())
+
+    assert all(word in table for word in re.findall(r"\b\w+\.ipynb\b|\b\d\d\b", text))
