@@ -72,16 +72,19 @@ __all__ = [
     "MiB",
     "Process",
     "Recording",
+    "assemble",
     "check",
+    "disassemble",
     "hint",
     "show",
 ]
 
-_COURSE = {"check": "xiplab.course.judge", "hint": "xiplab.course.ask", "show": "xiplab.course.ask"}
+_LATER = {"assemble": "xiplab.hw.asm", "disassemble": "xiplab.hw.asm",
+          "check": "xiplab.course.judge", "hint": "xiplab.course.ask", "show": "xiplab.course.ask"}
 
 
 def __getattr__(name: str) -> Any:
-    """The course's names are looked up when they are first used: the machine alone needs none of them."""
-    if name not in _COURSE:
+    """Names that a machine alone does not need are looked up when they are first used."""
+    if name not in _LATER:
         raise AttributeError(f"module 'xiplab' has no attribute {name!r}")
-    return getattr(import_module(_COURSE[name]), name)
+    return getattr(import_module(_LATER[name]), name)

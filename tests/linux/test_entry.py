@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,10 +31,11 @@ from xiplab import (
 )
 from xiplab.errors import SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGXCPU
 from xiplab.hw.asm import assemble
+from xiplab.hw.dat import PAGE_PROTECT, replace_page_entry
 from xiplab.linux.arch.s390.entry import resume
 from xiplab.linux.arch.s390.process import kernel_thread, start_thread
 from xiplab.linux.kernel.sched import exit_status, schedule
-from xiplab.linux.mm.memory import follow_pfn
+from xiplab.linux.mm.memory import follow_pfn, follow_pte, pte_alloc_map
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.units import Vaddr
 from xiplab.zvm.diag64 import encode_name
@@ -173,6 +176,44 @@ def test_program_sees_what_the_segment_holds(vm: ZVM, linux1: Guest) -> None:
 
     assert frames[0] == frames[1]
     assert vm.segments["WORK"].mem.ctypes.data <= vm.storage.array.ctypes.data + frames[0]
+
+
+def test_store_to_a_segment_that_others_may_not_write(vm: ZVM) -> None:
+    """A page-table entry that allows too much does not help: the storage itself refuses."""
+    vm.segment("SHLIB", size=1 * MiB, type="SR", at=0x20000000)
+    vm.load("SHLIB", mke2fs(1 * MiB, tree={"text": b"shared"}))
+    guest = vm.logon("LINUX1")
+    guest.echo("shlib", "/sys/devices/dcssblk/add")
+    guest.mount("/dev/dcssblk0", "/mnt", "ext2", "ro,xip")
+    process, _ = program(guest, "mvi 0(%r3),88\n svc 1")
+    text = process.mmap(process.open("/mnt/text"), prot=PROT_READ | PROT_WRITE, flags=MAP_PRIVATE)
+    assert text[:6] == b"shared"
+    mm = process.task.mm
+    entry = follow_pte(mm, text.vaddr)
+    assert entry is not None
+    replace_page_entry(guest.kernel.memory, pte_alloc_map(mm, text.vaddr), entry & ~PAGE_PROTECT)
+    process.task.regs.gprs[3] = text.vaddr
+
+    assert process.run() == -SIGSEGV
+    assert guest.dmesg[-1].endswith(f"SIGSEGV at {text.vaddr:#x}: SHLIB is read-only storage")
+    assert guest.pread(guest.open("/mnt/text"), 6, 0) == b"shared"
+
+
+def test_ctrl_c_stops_a_program(linux1: Guest) -> None:
+    """A signal to the host's Python is served while a program loops; the program could go on."""
+    process, _ = program(linux1, "j .")
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            process.run(budget=1 << 60)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+    assert not process.task.ended
+    assert process.run(budget=10) == -SIGXCPU
 
 
 # code that changes

@@ -110,7 +110,8 @@ class Cpu:
 
         Args:
             budget: instructions at most. One that is tried again after an interruption counts again, and
-                there are no more interruptions than instructions.
+                there are no more interruptions than instructions. An access that storage refuses uses
+                up what is left until the next slice.
             supervisor: called with each interruption; returns whether the program goes on. After one by
                 SVC or DIAGNOSE the PSW is at the next instruction, else at the one that failed.
             interruptions: more of them use the budget up, too.
@@ -135,10 +136,11 @@ class Cpu:
         while budget > 0:
             self._clear_teid()
             count = min(budget, SLICE)
-            if not engine.run(self._registers, count):
-                self._deliver(self._refusal(engine))
-                return self._patience < 0
-            if engine.stopped:
+            if engine.run(self._registers, count):
+                goes_on = not engine.stopped
+            else:
+                goes_on = self._deliver(self._refusal(engine))
+            if not goes_on:
                 return self._patience < 0
             budget -= count
         return True

@@ -1,0 +1,137 @@
+"""The processor beside plain Unicorn, with a budget on in both; and what a guest's kernel adds.
+
+    python -m benchmarks.cpu [--rounds 5] [--guests 100]
+
+Each loop is run by both sides in turn. Plain Unicorn has flat memory, no address translation and nobody
+to report to. The ratio is ours to plain, in instructions per second (bar: 0.9 and more); then the time of
+a page fault (bar: 100 us), of a system call, and of a guest (bar: 20 ms), and a guest's memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable
+
+from unicorn import UC_ARCH_S390X, UC_MODE_BIG_ENDIAN, UC_PROT_ALL, UC_PROT_READ, UC_PROT_WRITE
+from unicorn import s390x_const as s390x
+from unicorn.unicorn_py3.unicorn import Uc
+
+from xiplab import (
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    PAGE_SIZE,
+    PROT_EXEC,
+    PROT_READ,
+    PROT_WRITE,
+    ZVM,
+    Guest,
+    Process,
+)
+from xiplab.hw.asm import assemble
+from xiplab.hw.registers import PSW_MASK_BA, PSW_MASK_EA
+from xiplab.linux.arch.s390.entry import resume
+from xiplab.linux.arch.s390.process import start_thread
+from xiplab.units import Vaddr
+
+INSTRUCTIONS = 2_000_000
+CODE, DATA = 0x10000, 0x20000
+FAULTS, CALLS = 1000, 2000
+
+LOOPS = {
+    "registers": "a: lgr %r2,%r3\n srlg %r4,%r2,7\n xgr %r3,%r4\n aghi %r5,1\n j a",
+    "storage": "a: lg %r2,0(%r1)\n aghi %r2,1\n stg %r2,0(%r1)\n l %r3,8(%r1)\n st %r3,12(%r1)\n j a",
+    "calls": "a: larl %r6,b\n basr %r14,%r6\n aghi %r5,1\n j a\nb: ltgr %r5,%r5\n bler %r14\n br %r14",
+    "bytes": "a: lghi %r4,0\nb: ic %r2,0(%r4,%r1)\n xr %r3,%r2\n aghi %r4,1\n cghi %r4,64\n jl b\n j a",
+}
+PRIVATE = MAP_PRIVATE | MAP_ANONYMOUS
+
+
+def program(guest: Guest, source: str, npages: int = 1) -> Process:
+    """A process about to run the code; r1 is the address of `npages` of memory."""
+    process = guest.process("benchmark")
+    text = process.mmap(-1, PAGE_SIZE, PROT_READ | PROT_WRITE, PRIVATE)
+    code = assemble(source, text.vaddr)
+    text[:len(code)] = code
+    process.mprotect(text.vaddr, PAGE_SIZE, PROT_READ | PROT_EXEC)
+    start_thread(process.task, text.vaddr, Vaddr(0))
+    process.task.regs.gprs[1] = process.mmap(-1, npages * PAGE_SIZE, PROT_READ | PROT_WRITE, PRIVATE).vaddr
+    return process
+
+
+def ours(source: str) -> Callable[[], object]:
+    process = program(ZVM().logon("LINUX1"), source)
+    return lambda: resume(process.task, INSTRUCTIONS)
+
+
+def plain(source: str) -> Callable[[], object]:
+    uc = Uc(UC_ARCH_S390X, UC_MODE_BIG_ENDIAN)
+    uc.mem_map(0, 2 * PAGE_SIZE, UC_PROT_ALL)
+    uc.mem_map(CODE, PAGE_SIZE, UC_PROT_ALL)
+    uc.mem_map(DATA, PAGE_SIZE, UC_PROT_READ | UC_PROT_WRITE)
+    uc.mem_write(CODE, bytes(assemble(source, CODE)))
+    uc.reg_write(s390x.UC_S390X_REG_PSWM, PSW_MASK_EA | PSW_MASK_BA)
+    uc.reg_write(s390x.UC_S390X_REG_R1, DATA)
+    return lambda: uc.emu_start(CODE, 0, 0, INSTRUCTIONS)
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def compare(source: str, rounds: int) -> tuple[float, float]:
+    """Instructions per second of both sides, the best of `rounds`, taken in turn."""
+    sides = (ours(source), plain(source))
+    for side in sides:
+        side()
+    times = [[seconds(side) for side in sides] for _ in range(rounds)]
+    mine, theirs = (min(column) for column in zip(*times, strict=True))
+    return INSTRUCTIONS / mine, INSTRUCTIONS / theirs
+
+
+def per_event(source: str, events: int, rounds: int) -> float:
+    """Microseconds of each of `events` interruptions in a program that ends by itself."""
+    measured = []
+    for _ in range(rounds):
+        process = program(ZVM().logon("LINUX1"), source, events + 1)
+        process.task.regs.gprs[3] = events
+        resume(process.task, 1)
+        measured.append(seconds(process.run) / events * 1e6)
+    return statistics.median(measured)
+
+
+def guests(count: int) -> None:
+    """Boot guests that each run a program."""
+    vm, before, times = ZVM(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for number in range(count):
+        start = time.perf_counter()
+        process = program(vm.logon(f"G{number}"), "lghi %r2,0\n svc 1")
+        process.run()
+        times.append(time.perf_counter() - start)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"guest booted, with a program run: median {1e3 * statistics.median(times):.1f} ms, "
+          f"longest {1e3 * max(times):.1f} ms (bar 20); {used / count:.0f} KiB each of {count}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--guests", type=int, default=100)
+    arguments = parser.parse_args()
+    for name, source in LOOPS.items():
+        mine, theirs = compare(source, arguments.rounds)
+        print(f"{name:10} {mine / 1e6:6.1f} M/s, plain Unicorn {theirs / 1e6:6.1f} M/s: "
+              f"{mine / theirs:.2f} (bar 0.9)")
+    touch = "a: st %r3,0(%r1)\n aghi %r1,4096\n brctg %r3,a\n lghi %r2,0\n svc 1"
+    call = "a: svc 20\n brctg %r3,a\n lghi %r2,0\n svc 1"
+    print(f"page fault (anonymous) {per_event(touch, FAULTS, arguments.rounds):.1f} us (bar 100); "
+          f"system call (getpid) {per_event(call, CALLS, arguments.rounds):.1f} us")
+    guests(arguments.guests)
+
+
+if __name__ == "__main__":
+    main()
