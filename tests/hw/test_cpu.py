@@ -400,6 +400,23 @@ def test_storage_attached_during_a_diagnose(machine: Machine) -> None:
     assert (machine.registers.gprs[2], machine.registers.psw_addr) == (7, 12)
 
 
+def test_large_program_is_not_translated_for_ever() -> None:
+    """A loop that is larger than the room for translated code gets a larger engine, and then runs."""
+    machine = Machine()
+    for page in range(64):
+        machine.map(0x40000 + page * PAGE_SIZE, FRAMES + 0x10000 + page * PAGE_SIZE)
+    machine.put("again: " + "aghi %r2,1\n lgr %r3,%r2\n j .+4\n" * 20_000 + "jg again", FRAMES + 0x10000)
+    assert machine.run(budget=300_000, start=0x40000) is None
+    engine = machine.cpu._engine
+    assert engine is not None
+    before = engine.translated
+    machine.cpu.run(machine.registers, 300_000, machine.supervisor)
+
+    assert engine is machine.cpu._engine
+    assert engine.translated - before < before / 10
+    assert machine.registers.gprs[3] == 9 * 20_000 + (600_000 - 9 * 60_001) // 3
+
+
 def test_close_and_run_again(machine: Machine) -> None:
     """A closed processor makes a new engine; closing it from its supervisor waits for the program."""
     machine.run("lghi %r2,3\n svc 1")

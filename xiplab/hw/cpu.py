@@ -15,7 +15,8 @@ anybody has changed is new at the next instruction that is fetched after an inte
 
 Differs: the PSW names an instruction that could not be carried out, not the one after it. A branch to
 an odd address is followed. Vector registers are off, as in Linux v3.6. Floating-point instructions take
-as long as an interruption; SQXBR and those that EX would carry out are refused.
+as long as an interruption; SQXBR and those that EX would carry out are refused. Storage keys do not note
+each access of a program, only those that led to an interruption.
 Kernel: none (the Principles of Operation)
 """
 
@@ -50,7 +51,7 @@ from xiplab.hw.interruption import (
 )
 from xiplab.hw.memory import AbsoluteStorage
 from xiplab.hw.registers import PSW_MASK_DAT, Registers, real_address
-from xiplab.units import PAGE_SIZE, offset_in_page
+from xiplab.units import PAGE_SIZE, MiB, offset_in_page
 
 if TYPE_CHECKING:
     from xiplab.hw.engine import Engine
@@ -65,8 +66,11 @@ TEID_STORE, TEID_PROTECTION, TEID_EXECUTION = 0x400, 0x004, 0x080
 
 SUPERVISOR_CALL_NUMBER = 2
 """How Unicorn numbers an interruption by SVC; 3 is a program interruption."""
-SLICE = 10_000_000
-"""Instructions at a stretch; between two of them the host's own signals (Ctrl-C) are served."""
+SLICE, FIRST_SLICE = 10_000_000, 100_000
+"""Instructions at a stretch; between two of them the host's own signals (Ctrl-C) are served. It is the
+short one while the program still comes to new code."""
+CODE_BUFFER, LARGEST_BUFFER = 1 * MiB, 256 * MiB
+"""For translated code. A program that needs more gets an engine with 16 times as much."""
 
 
 FPC_DXC = 0xFF00
@@ -75,11 +79,11 @@ CR0_AFP, CR0_IEP = 0x0004_0000, 0x0010_0000
 """Control register 0: all floating-point registers; instruction-execution protection."""
 
 
-def make_engine(memory: AbsoluteStorage, interrupted: Callable[[int], bool], *, floating: bool = False
-                ) -> Engine:
+def make_engine(memory: AbsoluteStorage, interrupted: Callable[[int], bool], *, floating: bool = False,
+                code_buffer: int = CODE_BUFFER) -> Engine:
     """An engine for the storage; `floating` if it executes floating-point instructions, too."""
     from xiplab.hw.engine import Engine
-    return Engine(memory, interrupted, CR0_IEP | CR0_AFP if floating else CR0_IEP)
+    return Engine(memory, interrupted, CR0_IEP | CR0_AFP if floating else CR0_IEP, code_buffer)
 
 
 class Cpu:
@@ -121,21 +125,21 @@ class Cpu:
         """
         if self._supervisor is not None:
             raise OSError(errno.EBUSY, f"the processor runs a program already: {self._registers}")
-        if self._engine is None:
-            self._engine = make_engine(self.memory, self._interrupted)
         self._registers, self._supervisor = registers, supervisor
         self._patience = budget if interruptions is None else min(budget, interruptions)
         try:
-            return self._run(self._engine, budget)
+            return self._run(budget)
         finally:
             self._supervisor = None
             if self._ends:
                 self.close()
 
-    def _run(self, engine: Engine, budget: int) -> bool:
+    def _run(self, budget: int) -> bool:
+        is_new = True
         while budget > 0:
+            engine = self._fitting_engine()
             self._clear_teid()
-            count = min(budget, SLICE)
+            count, before = min(budget, FIRST_SLICE if is_new else SLICE), engine.translated
             if engine.run(self._registers, count):
                 goes_on = not engine.stopped
             else:
@@ -143,7 +147,19 @@ class Cpu:
             if not goes_on:
                 return self._patience < 0
             budget -= count
+            is_new = engine.translated - before > PAGE_SIZE
         return True
+
+    def _fitting_engine(self) -> Engine:
+        """The engine, or a larger one for a program that has outgrown it."""
+        engine = self._engine
+        if engine is None:
+            engine = self._engine = make_engine(self.memory, self._interrupted)
+        elif engine.outgrown and engine.code_buffer < LARGEST_BUFFER:
+            engine.close()
+            engine = self._engine = make_engine(self.memory, self._interrupted,
+                                                code_buffer=16 * engine.code_buffer)
+        return engine
 
     def close(self) -> None:
         """Give the engines' memory back, now or when the running program stops."""

@@ -41,10 +41,10 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError, uc_tb
 from xiplab.errors import ProgramInterruption
 from xiplab.hw.memory import AbsoluteStorage, StorageRange
 from xiplab.hw.registers import COUNT, PSW_MASK, PSW_MASK_PSTATE, Registers, real_address
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, MiB
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE
 
-CODE_BUFFER = 1 * MiB
-"""For translated code. The default would reserve 1 GiB of addresses for each engine."""
+EXPANSION = 64
+"""A byte of code takes at most so many bytes when it is translated."""
 
 NUMBERS = [first + n for first in (s390x.UC_S390X_REG_R0, s390x.UC_S390X_REG_F0, s390x.UC_S390X_REG_A0)
            for n in range(16)] + [s390x.UC_S390X_REG_FPC, s390x.UC_S390X_REG_PSWM, s390x.UC_S390X_REG_PC]
@@ -64,13 +64,18 @@ class Engine:
 
     Attributes:
         memory: the storage that it works on.
+        code_buffer: bytes for translated code. Unicorn's default would reserve 1 GiB for each engine.
+        translated: bytes of code that were translated since all was dropped, some perhaps many times.
         stopped: the last run ended with an interruption.
         refused: the access that ended it because no range of storage has it, or a read-only one: what
             it was, the absolute address, whether the range is there.
     """
 
-    def __init__(self, memory: AbsoluteStorage, interrupted: Callable[[int], bool], cr0: int) -> None:
+    def __init__(self, memory: AbsoluteStorage, interrupted: Callable[[int], bool], cr0: int,
+                 code_buffer: int) -> None:
         self.memory = memory
+        self.code_buffer = code_buffer
+        self.translated = 0
         self.stopped = False
         self.refused: tuple[str, int, bool] | None = None
         self._interrupted = interrupted
@@ -85,11 +90,16 @@ class Engine:
         first = ctypes.addressof(self._buffer)
         self._pointers = (ctypes.c_void_p * COUNT)(*range(first, first + 8 * COUNT, 8))
         self._uc = Uc(UC_ARCH_S390X, UC_MODE_BIG_ENDIAN, s390x.UC_CPU_S390X_MAX)
-        self._uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
+        self._uc.ctl_set_tcg_buffer_size(code_buffer)
         self._uc.ctl_exits_enabled(True)
         self._uc.reg_write(s390x.UC_S390X_REG_CR0, cr0)
         self._hooks = [self._uc.hook_add(UC_HOOK_INTR, self._on_interruption),
                        self._uc.hook_add(UC_HOOK_EDGE_GENERATED, self._on_translation)]
+
+    @property
+    def outgrown(self) -> bool:
+        """The program may need more translated code than there is room for, and translate for ever."""
+        return self.translated * EXPANSION > self.code_buffer
 
     def close(self) -> None:
         """Let go of the engine now: its hooks are a circle of references."""
@@ -144,6 +154,7 @@ class Engine:
     def drop_code(self) -> None:
         """Translate anew whatever runs next."""
         self._uc.ctl_flush_tb()
+        self.translated = 0
         self._code.clear()
         self._seen.clear()
 
@@ -210,5 +221,6 @@ class Engine:
 
     def _on_translation(self, _: Uc, block: uc_tb, *_more: object) -> None:
         """The engine has translated a block of instructions and is about to execute it."""
+        self.translated += block.size
         self._watch(block.pc, self._registers)
         self._watch(block.pc + max(block.size, 1) - 1, self._registers)
