@@ -36,6 +36,7 @@ from xiplab.linux.fs.readdir import names_of, vfs_readdir
 from xiplab.linux.fs.splice import do_sendfile
 from xiplab.linux.fs.stat import Stat, generic_fillattr
 from xiplab.linux.fs.super import do_mount, do_umount, sync_filesystem
+from xiplab.linux.fs.task_mmu import show_map
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import (
     MS_NOATIME,
@@ -107,6 +108,10 @@ class Process:
         return fs_open.fget(task, fd) if filp is None else filp
 
     # its program
+
+    def maps(self) -> list[str]:
+        """The lines of /proc/PID/maps."""
+        return show_map(self._enter())
 
     def run(self, budget: int = BUDGET) -> int:
         """Let the process's s390x program run to its end.
