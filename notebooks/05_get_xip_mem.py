@@ -408,5 +408,5 @@ assert get_xip_mem(mapping, 3, True) == answer_for(3), "after create it is there
 assert mapping.a_ops.readpage is mapping.a_ops.writepage is None, "there is one way only"
 
 # %% next [markdown]
-# **Next:** notebook 06 reads and writes through `get_xip_mem`, with one copy and no page cache.
-# **Back:** notebook 04 shows where the block map lies on the device.
+# **Back:** [notebook 04](04_ext2.ipynb) shows where the block map lies on the device. **Next:**
+# [notebook 06](06_read_write.ipynb) reads and writes through `get_xip_mem`, with one copy and no page cache.

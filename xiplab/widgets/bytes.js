@@ -77,18 +77,21 @@ function drawBytes(view, panel) {
       (value, i) => byteCell(view, panel, panel.start + row + i, value));
     body.append(make("tr", {}, make("th", { scope: "row" }, hex(panel.start + row, 3)), ...cells));
   }
-  const table = make("table", { role: "grid", class: "xip-bytes", "aria-label": `${panel.title}: bytes` }, body);
+  const table = make("table", { role: "grid", class: "xip-bytes", style: `--columns: ${columns}`,
+                                "aria-label": `${panel.title}: bytes` }, body);
   const rest = bytes.length - Math.min(shown, bytes.length);
   const line = make("p", { class: "xip-line" });
   const more = rest ? [make("p", {}, `${rest.toLocaleString("en")} more bytes: Page Up, Page Down.`)] : [];
   const tools = panel.edit ? [byteEditor(view, panel, local)] : [];
-  const node = make("div", {}, table, ...more, line, ...tools);
+  const node = make("div", {}, make("div", { class: "xip-wide" }, table), ...more, line, ...tools);
   if (panel.fields?.length) node.append(fieldList(view, panel));
   const selected = table.querySelector(`[data-address="${panel.start + local.selected}"]`);
   selected.dataset.first = "";
   selected.setAttribute("aria-selected", "true");
   line.textContent = selected.dataset.words;
-  const tell = ({ target }) => { line.textContent = target.closest("[data-words]")?.dataset.words ?? line.textContent; };
+  const tell = ({ target }) => {
+    line.textContent = target.closest("[data-words]")?.dataset.words ?? line.textContent;
+  };
   table.addEventListener("pointerover", tell);
   table.addEventListener("focusin", (event) => {
     tell(event);

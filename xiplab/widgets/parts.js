@@ -71,7 +71,8 @@ function drawTable(view, panel) {
   const rows = panel.rows.map((row) => drawRow(view, row));
   const table = make("table", { "aria-label": panel.title }, make("tbody", {}, ...rows));
   if (panel.columns) {
-    table.prepend(make("thead", {}, make("tr", {}, ...panel.columns.map((text) => make("th", { scope: "col" }, text)))));
+    const names = panel.columns.map((text) => make("th", { scope: "col" }, text));
+    table.prepend(make("thead", {}, make("tr", {}, ...names)));
   }
   if (table.querySelector("[data-spot]")) table.setAttribute("role", "grid");
   return make("div", { class: "xip-wide" }, table);
@@ -86,7 +87,8 @@ function drawFacts(view, panel) {
 
 function drawTiles(view, panel) {
   const columns = panel.columns ?? 8;
-  const grid = make("div", { role: "grid", class: "xip-tiles", style: `--columns: ${columns}`, "aria-label": panel.title });
+  const grid = make("div", { role: "grid", class: "xip-tiles", style: `--columns: ${columns}`,
+                             "aria-label": panel.title });
   let row = null;
   for (const tile of panel.tiles) {
     if (tile.gap !== undefined) {
@@ -122,7 +124,7 @@ function drawTree(view, panel) {
     tree.append(spot(view, "div", { key, call: node.call, label: node.label }, {
       role: "treeitem", class: "xip-node", "aria-level": level, style: `--level: ${level - 1}`,
       "aria-expanded": children.length > 0 && String(isOpen), "data-path": path,
-    }, make("i", { "aria-hidden": "true" }, children.length ? (isOpen ? "▾" : "▸") : ""), name, ...spans));
+    }, make("i", { "aria-hidden": "true" }, !children.length ? "" : isOpen ? "▾" : "▸"), name, ...spans));
     if (isOpen) add(children, level + 1, path);
   });
   add(panel.nodes, 1, "");
@@ -170,8 +172,8 @@ function drawSteps(view, panel) {
     node.append(make("div", { class: "xip-player" }, back, slider, next, `step ${panel.at} of ${last}`));
   }
   if (panel.counters?.length) {
-    node.append(drawFacts(view, { title: `${panel.title}: counters`,
-                                  facts: panel.counters.map(([name, value]) => ({ name, text: value.toLocaleString("en") })) }));
+    const facts = panel.counters.map(([name, value]) => ({ name, text: value.toLocaleString("en") }));
+    node.append(drawFacts(view, { title: `${panel.title}: counters`, facts }));
   }
   return node;
 }
@@ -183,7 +185,8 @@ function drawBars(view, panel) {
   const amount = (value) => `${value.toLocaleString("en")} ${panel.unit}`;
   const rows = panel.bars.map((bar) => {
     const parts = bar.parts.filter((part) => part.value > 0).map((part) => spot(
-      view, "span", { key: `part:${part.text}`, ...part, label: `${bar.text}: ${part.text}, ${amount(part.value)}` },
+      view, "span",
+      { key: `part:${part.text}`, ...part, label: `${bar.text}: ${part.text}, ${amount(part.value)}` },
       { class: `xip-part xip-part-${kinds.indexOf(part.text) % PARTS}`, role: part.call ? "button" : "img",
         style: `width: ${(100 * part.value) / longest}%`, title: `${part.text}: ${amount(part.value)}` }, ""));
     const words = bar.parts.map((part) => `${part.text} ${part.value.toLocaleString("en")}`).join(" + ");

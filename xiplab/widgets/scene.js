@@ -5,6 +5,7 @@
 // carry the same key; whatever view is pointed at tells all others of the page by an event.
 
 const POINT = "xip-point";
+// The last controls are always these; Python sees to it.
 const USUAL = ["step", "undo", "reset"];
 const ANSWER_MS = 4000;
 const NO_ANSWER = "Python does not answer: run the notebook's cells from the top again.";
@@ -100,12 +101,15 @@ class SceneView {
       return this.made.get(text);
     });
     for (const text of this.made.keys()) if (!nodes.includes(this.made.get(text))) this.made.delete(text);
-    if (nodes.some((node, index) => this.controls.children[index] !== node)) this.controls.replaceChildren(...nodes);
+    const shown = [...this.controls.querySelectorAll("form")];
+    if (nodes.length === shown.length && nodes.every((node, index) => shown[index] === node)) return;
+    const usual = make("div", { class: "xip-usual" }, ...nodes.slice(-USUAL.length));
+    this.controls.replaceChildren(...nodes.slice(0, -USUAL.length), usual);
   }
 
   buildControl({ call, label, title, args = [], fields = [] }) {
     const inputs = fields.map(buildField);
-    const form = make("form", { class: USUAL.includes(call) && "xip-usual" }, ...inputs.map((input) => input.label), makeFocusable("button", { title }, label));
+    const form = make("form", {}, ...inputs.map((input) => input.label), makeFocusable("button", { title }, label));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const values = inputs.map((input) => input.read());

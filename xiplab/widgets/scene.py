@@ -127,11 +127,12 @@ USUAL: tuple[Control, ...] = (
 
 def picture_of(experiment: Stage, scene: Scene, view: str) -> dict[str, Any]:
     """All that a widget shows, as plain data; `view` is the line that makes this widget."""
-    own = scene.get("controls", [])
-    usual = [control for control in USUAL if control["call"] not in {other["call"] for other in own}]
-    return {**scene, "links": scene.get("links", []), "controls": [*own, *usual], "legend": legend_of(scene),
-            "status": experiment.sentence(), "python": f"{experiment.python()}\n{view}",
-            "seq": experiment.sequence}
+    usual = {control["call"]: control for control in USUAL}
+    own = [control for control in scene.get("controls", []) if control["call"] not in usual]
+    usual |= {control["call"]: control for control in scene.get("controls", []) if control["call"] in usual}
+    return {**scene, "links": scene.get("links", []), "legend": legend_of(scene),
+            "controls": [*own, *usual.values()], "status": experiment.sentence(),
+            "python": f"{experiment.python()}\n{view}", "seq": experiment.sequence}
 
 
 class SceneView(anywidget.AnyWidget):
