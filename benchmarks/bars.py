@@ -3,7 +3,8 @@
     python -m benchmarks.bars [--rounds 5] [--only W2]
 
 Each workload is run by both sides in turn, `rounds` times; the table gives the medians and their ratio
-(below 1: faster than tmpfs), with the goal. W7 and W8 have bars in time. "growth" is cost against size.
+(below 1: faster than tmpfs), with the goal. W7 and W8 have bars in time, W9 in memory. "growth" is cost
+against size.
 """
 
 from __future__ import annotations
@@ -216,7 +217,7 @@ def print_ratio(name: str, what: str, ours: float, theirs: float, goal: float) -
 
 
 def print_images(rounds: int, only: str) -> None:
-    """W6, W7 and W8."""
+    """W6 to W9."""
     if "W6".startswith(only):
         print_ratio("W6", "walk and read 2,000 files", *images.w6(rounds), 1.2)
     if "W7".startswith(only):
@@ -227,6 +228,10 @@ def print_images(rounds: int, only: str) -> None:
         native, model, runs = images.w8(rounds)
         print(f"{'W8':11}map 1 GiB of {runs} runs: native {1e3 * native:.2f} ms (goal 10), "
               f"model {1e3 * model:.2f} ms", flush=True)
+    if "W9".startswith(only):
+        in_place, copied = images.w9()
+        print(f"{'W9':11}8 processes on 64 MiB: Pss of all {in_place} MiB (goal 80), with a copy each "
+              f"{copied} MiB", flush=True)
 
 
 def main() -> None:

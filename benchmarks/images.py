@@ -1,4 +1,4 @@
-"""Bars on images that the host's mke2fs made: walking and reading, mounting, mapping (W6, W7, W8)."""
+"""Bars on images: walking and reading, mounting, mapping, sharing (W6 to W9)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import numpy as np
 
 from benchmarks.sides import Side, Tmpfs, Xip, made_by_mke2fs, memory_folder
 from xiplab import MAP_SHARED, PROT_READ, GiB, MiB
+from xiplab.course.experiments.own_computer import file_in_place
 from xiplab.host import native
+from xiplab.host.sharing import bill
 
 FILES, DIRECTORIES = 2_000, 40
 
@@ -125,3 +127,10 @@ def w8(rounds: int) -> tuple[float, float, int]:
             memory.close()
             xip.close(fd)
     return statistics.median(natively), statistics.median(modelled), runs
+
+
+def w9() -> tuple[int, int]:
+    """MiB of Pss of eight processes on a file of 64 MiB: mapped in place, and with a copy each."""
+    filp = file_in_place(64 * MiB)
+    in_place, copied = (bill(filp, 8, copied=copy)[-1] for copy in (False, True))
+    return in_place.pss >> 10, copied.pss >> 10

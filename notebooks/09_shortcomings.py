@@ -259,11 +259,11 @@ assert flash.chip.running is not None, "the erase goes on"
 assert flash.sees() != flash.cells(), "and the mapping is as wrong as before"
 
 # %% pointed [markdown]
-# ### Point: nobody may write
+# ### Point: a promise with an end
 #
 # The text names an alternative to direct_access: *memory technology devices*, which is Linux's name for
-# flash. Their `point` is like direct_access with an end. From point to unpoint, nobody may write to the chip.
-# A mount in place can point the whole chip until it is unmounted.
+# flash. Their `point` is like direct_access with an end. From point to unpoint, the flash driver promises
+# that loads give the cells. A mount in place can point the whole chip until it is unmounted.
 
 # %% pointed-predict
 # Your turn: "a", "b", "c", "d" or "skip".
@@ -324,10 +324,12 @@ answer
 
 # %% modules-check
 assert len(loading.copies["LINUX1"]) == 3, "three copies"
-assert loading.guests["LINUX1"].frames["vmalloc"] == 1, "into a frame of the kernel's own"
+frames = loading.guests["LINUX1"].frames
+assert frames["vmalloc"] == 1, "into a frame of the kernel's own"
 
 segment = loading.vm.segments["MODULES"].mem
-assert not np.shares_memory(loading.code("LINUX1"), segment), "what runs is not the segment"
+running = loading.code("LINUX1")
+assert not np.shares_memory(running, segment), "what runs is not the segment"
 assert np.shares_memory(loading.file_code(), segment), "though the file lies there"
 
 # %% patch [markdown]
@@ -349,7 +351,8 @@ for name in ("LINUX1", "LINUX2"):
 answer
 
 # %% patch-check
-stored, code1, code2 = loading.file_code(), loading.code("LINUX1"), loading.code("LINUX2")
+stored = loading.file_code()
+code1, code2 = loading.code("LINUX1"), loading.code("LINUX2")
 
 assert (stored != code1).any(), "LINUX1's kernel has patched it"
 assert (stored != code2).any(), "LINUX2's kernel, too"
@@ -438,5 +441,5 @@ assert flash.sees() != flash.cells(), "... at all times, which flash does not"
 assert loading.patched("LINUX1") != [], "3: bytes that all can use as they are"
 
 # %% next [markdown]
-# **Before:** notebook 08 ran programs from a segment. **Next:** notebook 10 asks what came
+# **Before:** notebook 08 ran programs from a segment. **Next:** [notebook 10](10_after.ipynb) asks what came
 # after execute-in-place, and runs the experiment on your own computer's memory.

@@ -60,9 +60,9 @@ def guest_with(content: Bytes) -> Guest:
     return guest
 
 
-def opened(guest: Guest, fd: int) -> File:
-    """The open file behind a descriptor."""
-    filp = guest.task.files[fd]
+def open_file(guest: Guest, path: str = FILE) -> File:
+    """Open a file of the guest for loads and stores; the open file itself, not its descriptor."""
+    filp = guest.task.files[guest.open(path, O_RDWR)]
     assert filp is not None
     return filp
 
@@ -71,7 +71,7 @@ def file_in_place(nbytes: int) -> File:
     """A file of so many bytes, open, in a segment of its own."""
     pattern = b"in place" * (nbytes // 8)
     guest = guest_with(mke2fs(nbytes + 4 * MiB, tree={"file": pattern}))
-    return opened(guest, guest.open("/mnt/file"))
+    return open_file(guest, "/mnt/file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class OwnComputer(Stage):
         self.close()
         self.guest = guest_with(image())
         self.fd = self.guest.open(FILE, O_RDWR)
-        self.filp = opened(self.guest, self.fd)
+        self.filp = open_file(self.guest)
         self.processes, self.said = (), "The file lies in the segment. No process has it yet."
         if not unavailable():
             for kind in ("in place", "in place", "copy"):
