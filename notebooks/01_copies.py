@@ -52,7 +52,7 @@
 # | **device** | whatever Linux uses as a disk. It takes and gives *blocks*; ours have 4,096 bytes |
 # | **buffer** | a program's own memory, into which `read` puts bytes and from which `write` takes them |
 # | **dirty** | a page of the page cache that is newer than the device |
-# | **writeback** | the copy of a dirty page to the device. After it the page is *clean* |
+# | **writeback** | the copy of a dirty page to the device (`msync`, `fsync`). After it the page is *clean* |
 # | **ramdisk** | a device whose blocks lie in the computer's own memory |
 
 # %% machine [markdown]
@@ -227,8 +227,8 @@ assert not np.shares_memory(cached, stored), "in two frames of one memory"
 # %% trick [markdown]
 # ## The ramdisk's trick (7 minutes)
 #
-# Up to version 2.6.24 Linux had another ramdisk driver, called *rd*. (The one above is its successor,
-# *brd*.) When Linux starts, a boot image lies in memory: a small disk with the first programs. The old
+# Up to version 2.6.24 Linux had another ramdisk driver, called *rd*. (The one above is its successor, *brd*.)
+# When Linux starts, a boot image lies in memory, the *initrd*: a small disk with the first programs. The old
 # driver makes a ramdisk of it, and needs no second copy. How?
 
 # %% trick-predict

@@ -155,7 +155,7 @@ print(experiment.sentence())
 # ### When the hole is filled
 #
 # The sparse page must not stay where a block has come. Here `reader` has it in its page table when another
-# program writes into the hole.
+# program writes into the hole. The call `mincore` says which pages are there: 1 for each that is.
 
 # %% filled-predict
 # Your turn: "a", "b", "c" or "skip".
