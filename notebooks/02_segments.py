@@ -11,7 +11,7 @@
 #   language_info:
 #     name: python
 #   xiplab:
-#     minutes: 38
+#     minutes: 40
 # ---
 
 # %% title [markdown]
@@ -23,7 +23,7 @@
 # **You will be able to** make a segment, load it shared or as a copy, tell from its type who may write, and
 # bring out a new version that disturbs nobody.
 #
-# **You need** notebook [01](01_copies.ipynb). **Time:** 38 minutes.
+# **You need** notebook [01](01_copies.ipynb). **Time:** 40 minutes.
 
 # %% recall [markdown]
 # ## Three questions from before (2 minutes)
@@ -103,7 +103,7 @@ assert shared == frames_of(1, extmem.SEGMENT_SHARED), "more guests, not one fram
 assert copied == 31 * shared, "the original, and 30 copies"
 
 # %% make [markdown]
-# ## Make a segment (5 minutes)
+# ## Make a segment (6 minutes)
 #
 # Two commands make a segment. DEFSEG says its name, its pages and its type. SAVESEG gives it contents: what
 # the user who gives the command has at these addresses. Our commands come from MAINT, the user who
@@ -132,6 +132,17 @@ print(experiment.cp("SAVESEG DATA"))
 print(experiment.cp("QUERY NSS MAP"))
 
 assert experiment.load("LINUX1", "DATA").startswith("LINUX1 has loaded DATA")
+
+# %% make-classes [markdown]
+# The class says who can have a segment. **S** is a skeleton and **A** is available to all. **R** is
+# restricted: only guests that z/VM's directory allows may load it. **P** comes later in this notebook.
+
+# %% make-restricted
+experiment.cp("DEFSEG SECRET 10300-103FF SR RSTD")
+experiment.cp("SAVESEG SECRET")
+print(experiment.catalogue()[-1].class_, experiment.load("LINUX1", "SECRET"))
+
+assert experiment.load("LINUX1", "SECRET").startswith("EIO"), "restricted, and not allowed to LINUX1"
 
 # %% load [markdown]
 # ## Load it: shared, or a copy (6 minutes)
@@ -171,7 +182,7 @@ assert two.frame != segment.frame, "LINUX2 has a copy"
 assert two.text == one.text, "until somebody stores, the copy is as good"
 
 # %% write [markdown]
-# ## Who may write? (8 minutes)
+# ## Who may write? (9 minutes)
 #
 # Now the type. Its first letter says who has the pages: **S** shared, **E** exclusive. Its second letter
 # says what a guest may do: **R** read, **W** read and write, **N** read and write but never saved, **C**
@@ -187,6 +198,7 @@ predict("02.store", "skip")
 #
 # - **⇄** marks the segment's own frame, **‖** a copy, **⊘** what a guest may only read.
 # - **●** marks what has changed. It stays for three steps.
+# - *Ask CP* takes any command: try QUERY NSS MAP, or define and save a segment of your own.
 # - Point at a frame, or go to it with the Tab key: all places that name the same frame light up.
 
 # %% write-picture
@@ -240,6 +252,25 @@ for kind in ("SW", "EW", "SR", "ER", "SN", "EN", "SC"):
 # segment shared. A guest that loads *exclusive* may write its copy whatever the second letter is: what it
 # does there is nobody else's business.
 #
+# Two letters are not in that table yet. With **C**, CP itself may store, and all guests see it. With **N**,
+# nothing is ever saved: who loads the segment first finds zeros.
+
+# %% types-more
+experiment.vm.store("DATA", 0, b"CP was here")
+print("SC:", experiment.found("LINUX1", "DATA").text, experiment.found("LINUX2", "DATA").text)
+
+experiment.reset()
+experiment.cp("DEFSEG DATA 10200-102FF SN")
+experiment.cp("SAVESEG DATA")
+experiment.load("LINUX1", "DATA")
+experiment.store("LINUX1", "DATA", "Not for long")
+experiment.save("LINUX1", "DATA")
+print("SN before a restart:", experiment.found("LINUX1", "DATA").text)
+experiment.restart()
+experiment.load("LINUX1", "DATA")
+print("SN after it:        ", experiment.found("LINUX1", "DATA").text)
+
+# %% steps [markdown]
 # ### Five steps
 #
 # Every experiment with a segment has the same five steps: **define, save, load, store, look**. Here they

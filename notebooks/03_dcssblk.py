@@ -191,8 +191,9 @@ print(type(bdev).__name__, bdev)
 print(f"sector 8: address {int(kaddr):#x}, frame {pfn:#x}")
 
 # %% copy-words [markdown]
-# So the call has two arguments. A reference to the block device says which disk, and a sector number says
-# which block of it. The answer is an address that the processor can use at once for loads and stores.
+# So the call has two arguments. In the kernel's C they are a `struct block_device` and a `sector_t`. A
+# reference to the block device says which disk, and a sector number says which block of it. The answer is
+# an address that the processor can use at once for loads and stores.
 #
 # What does the operation *not* do? It does not ask whether you want to read or to write.
 

@@ -156,6 +156,13 @@ def test_python_gives_the_same_state(experiment: Segments) -> None:
     assert str(names["experiment"]) == str(experiment)
 
 
+def test_answer_of_several_lines_is_listed_with_the_calls(experiment: Segments) -> None:
+    answer = experiment.cp("QUERY NSS MAP")
+
+    assert experiment.sentence() == "CP has answered with 3 lines."
+    assert experiment.calls == ["MAINT: QUERY NSS MAP", *answer.splitlines()]
+
+
 def test_undo_takes_one_action_back(experiment: Segments) -> None:
     experiment.load("LINUX1", "BOARD")
     before = str(experiment)

@@ -159,7 +159,9 @@ class Segments(Stage):
     @action
     def cp(self, command: str) -> str:
         """Give CP a command as MAINT, the user who maintains the system; CP's answer."""
-        return self._answered(lambda: str(self.vm.cp(command)), f"MAINT: {command}")
+        answer = self._answered(lambda: str(self.vm.cp(command)), f"MAINT: {command}")
+        self.calls += answer.splitlines()
+        return answer
 
     @action
     def load(self, guest: str, name: str, how: str = "shared") -> str:
@@ -332,7 +334,8 @@ class Segments(Stage):
         return here
 
     def sentence(self) -> str:
-        return " ".join(self.answer.splitlines())
+        lines = self.answer.splitlines()
+        return f"CP has answered with {len(lines)} lines." if len(lines) > 1 else self.answer
 
     def __str__(self) -> str:
         lines = [f"{entry.name:8} {entry.pages} {entry.type} class {entry.class_} {entry.text}".rstrip()
