@@ -74,7 +74,7 @@ from xiplab.linux.mm.mprotect import do_mprotect
 from xiplab.linux.mm.msync import do_msync
 from xiplab.linux.mm.swapfile import sys_swapon
 from xiplab.mapping import Mapping
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE
+from xiplab.units import PAGE_SIZE, pos_to_pgoff
 
 MOUNT_FLAGS = {"ro": MS_RDONLY, "remount": MS_REMOUNT, "sync": MS_SYNCHRONOUS, "noatime": MS_NOATIME,
                "nodiratime": MS_NODIRATIME, "relatime": MS_RELATIME, "strictatime": MS_STRICTATIME}
@@ -307,7 +307,7 @@ class Process:
         if not length and filp is not None:
             length = filp.f_inode.i_size - offset
         flags &= ~(MAP_DENYWRITE | MAP_EXECUTABLE)
-        vma = do_mmap_pgoff(task.mm, filp, 0, length, prot, flags, offset >> PAGE_SHIFT)
+        vma = do_mmap_pgoff(task.mm, filp, 0, length, prot, flags, pos_to_pgoff(offset))
         return Mapping(vma, length)
 
     def mprotect(self, vaddr: int, length: int, prot: int) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 
 from xiplab.hw.memory import AbsoluteStorage, Storage
 from xiplab.ondisk import Bytes
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, MiB, Paddr, page_count
+from xiplab.units import PAGE_SIZE, GiB, MiB, Paddr, paddr_to_pfn, page_count
 from xiplab.zvm.command import execute
 from xiplab.zvm.machine import CpResponse, VirtualMachine
 from xiplab.zvm.segment import SavedSegment, is_name, read_sparse
@@ -112,7 +112,7 @@ class ControlProgram:
         start = self._free_address() if at is None else at
         if not isinstance(size, int) or not isinstance(start, int) or size < 1 or (size | start) % PAGE_SIZE:
             raise OSError(errno.EINVAL, f"{name}: {size} bytes at {start} are no whole pages")
-        first, last = start >> PAGE_SHIFT, ((start + size) >> PAGE_SHIFT) - 1
+        first, last = paddr_to_pfn(start), paddr_to_pfn(start + size) - 1
         for command in (f"DEFSEG {name} {first:X}-{last:X} {type}", f"SAVESEG {name}"):
             response = self.cp(command)
             if response.rc:

@@ -13,7 +13,7 @@ import errno
 from itertools import chain
 
 from xiplab.hw.memory import AbsoluteStorage, Storage
-from xiplab.units import PAGE_SHIFT
+from xiplab.units import paddr_to_pfn
 from xiplab.zvm.segment import PageRange, SavedSegment, copy_frames
 
 MAX_SPOOLID = 9999
@@ -104,8 +104,8 @@ def copy_from_guest(file: SavedSegment, memory: AbsoluteStorage) -> None:
     """Copy a guest's present contents of the segment's addresses, as far as a save keeps them."""
     for pages in file.ranges:
         for r in memory.ranges if pages.type.saved else ():
-            first = max(pages.first, r.start >> PAGE_SHIFT)
-            stop = min(pages.last + 1, (r.end + 1) >> PAGE_SHIFT)
+            first = max(pages.first, paddr_to_pfn(r.start))
+            stop = min(pages.last + 1, paddr_to_pfn(r.end + 1))
             if first < stop:
-                source = r.first + first - (r.start >> PAGE_SHIFT)
+                source = r.first + first - paddr_to_pfn(r.start)
                 copy_frames(file.storage, source, file.frames.start + first - file.first, stop - first)

@@ -50,6 +50,7 @@ from xiplab.units import (
     offset_in_page,
     page_count,
     pfn_to_paddr,
+    pos_to_pgoff,
     sector_to_bytes,
 )
 
@@ -71,7 +72,7 @@ def ramdisk_readpage(page: Page) -> None:
 
 def ramdisk_write_begin(mapping: AddressSpace, pos: int, nbytes: int) -> Page:
     """The page of byte `pos`, ready to be written to. Raises: OSError ENOMEM."""
-    page = grab_cache_page_write_begin(mapping, pos // PAGE_SIZE)
+    page = grab_cache_page_write_begin(mapping, pos_to_pgoff(pos))
     make_page_uptodate(page)
     return page
 

@@ -91,7 +91,7 @@ from xiplab.linux.include.mm import (
 )
 from xiplab.linux.mm.mmap import TASK_SIZE, do_brk, do_mmap_pgoff, do_munmap
 from xiplab.ondisk import Bytes
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Vaddr, page_align
+from xiplab.units import PAGE_SIZE, Vaddr, page_align, pos_to_pgoff
 
 PATH_MAX = 4096
 MAX_PHDRS_BYTES = 65536
@@ -222,7 +222,7 @@ def elf_map(mm: MmStruct, filp: File, addr: int, phdr: Elf64Phdr, flags: int, to
     if offset % PAGE_SIZE:
         raise OSError(errno.EINVAL, f"{filp}: byte {phdr.p_offset:#x} cannot be at {phdr.p_vaddr:#x}")
     prot = sum(prot for flag, prot in ELF_PROT.items() if phdr.p_flags & flag)
-    vma = do_mmap_pgoff(mm, filp, addr, total_bytes or size, prot, flags, offset >> PAGE_SHIFT)
+    vma = do_mmap_pgoff(mm, filp, addr, total_bytes or size, prot, flags, pos_to_pgoff(offset))
     start = vma.vm_start
     if page_align(total_bytes) > size:
         do_munmap(mm, start + size, page_align(total_bytes) - size)

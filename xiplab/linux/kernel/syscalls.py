@@ -35,7 +35,7 @@ from xiplab.linux.include.stat import UserStat
 from xiplab.linux.kernel.task import do_exit
 from xiplab.linux.mm import mmap as mm_mmap
 from xiplab.linux.mm.mprotect import do_mprotect
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, offset_in_page, page_align
+from xiplab.units import PAGE_SIZE, offset_in_page, page_align, pos_to_pgoff
 
 WORD = 8
 NSEC = 1_000_000_000
@@ -190,7 +190,7 @@ def sys_old_mmap(task: Task, arg: int) -> int:
     if not flags & MAP_FIXED:
         addr = page_align(addr)
     flags &= ~(MAP_DENYWRITE | MAP_EXECUTABLE)
-    return mm_mmap.do_mmap_pgoff(task.mm, filp, addr, length, prot, flags, offset >> PAGE_SHIFT).vm_start
+    return mm_mmap.do_mmap_pgoff(task.mm, filp, addr, length, prot, flags, pos_to_pgoff(offset)).vm_start
 
 
 def sys_munmap(task: Task, addr: int, length: int) -> int:

@@ -14,7 +14,7 @@ from xiplab.linux.include.mm import MADV_DONTNEED, MADV_NORMAL, MADV_WILLNEED, M
 from xiplab.linux.mm.filemap import delete_from_page_cache, read_cache_page
 from xiplab.linux.mm.memory import zap_page_range
 from xiplab.linux.mm.page_alloc import frames_at_most, frames_in_use
-from xiplab.units import PAGE_SIZE, page_align, page_count
+from xiplab.units import PAGE_SIZE, page_align, page_count, pos_to_pgoff
 
 POSIX_FADV_NORMAL, POSIX_FADV_DONTNEED, POSIX_FADV_NOREUSE = 0, 4, 5
 POSIX_FADV_WILLNEED = 3
@@ -60,10 +60,10 @@ def do_fadvise(filp: File, offset: int, length: int, advice: int) -> None:
         return
     end = offset + length if length else filp.f_inode.i_size
     if advice == POSIX_FADV_WILLNEED:
-        force_page_cache_readahead(filp, offset // PAGE_SIZE, page_count(end) - offset // PAGE_SIZE)
+        force_page_cache_readahead(filp, pos_to_pgoff(offset), page_count(end) - pos_to_pgoff(offset))
     elif advice == POSIX_FADV_DONTNEED:
         for index, page in list(mapping.pages.items()):
-            if page_count(offset) <= index < end // PAGE_SIZE and not page.dirty and not page.mapcount:
+            if page_count(offset) <= index < pos_to_pgoff(end) and not page.dirty and not page.mapcount:
                 delete_from_page_cache(page)
 
 
@@ -92,4 +92,4 @@ def do_readahead(filp: File, offset: int, count: int) -> None:
         raise OSError(errno.EBADF, f"{filp}: not open for reading")
     if filp.f_mapping.a_ops.readpage is None:
         raise OSError(errno.EINVAL, f"{filp}: has no readpage")
-    force_page_cache_readahead(filp, offset // PAGE_SIZE, page_count(offset + count) - offset // PAGE_SIZE)
+    force_page_cache_readahead(filp, pos_to_pgoff(offset), page_count(offset + count) - pos_to_pgoff(offset))

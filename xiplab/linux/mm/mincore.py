@@ -10,7 +10,7 @@ import errno
 from xiplab.linux.include.mm import MmStruct, VmAreaStruct
 from xiplab.linux.mm.memory import follow_pte
 from xiplab.linux.mm.mmap import find_vma
-from xiplab.units import PAGE_SIZE, page_count
+from xiplab.units import PAGE_SIZE, page_align
 
 
 def do_mincore(mm: MmStruct, start: int, length: int) -> list[int]:
@@ -26,7 +26,7 @@ def do_mincore(mm: MmStruct, start: int, length: int) -> list[int]:
     if length < 0:
         raise OSError(errno.ENOMEM, f"mincore: {length} bytes are more than there are")
     result = []
-    for vaddr in range(start, start + page_count(length) * PAGE_SIZE, PAGE_SIZE):
+    for vaddr in range(start, start + page_align(length), PAGE_SIZE):
         vma = find_vma(mm, vaddr)
         if vma is None:
             raise OSError(errno.ENOMEM, f"mincore: {vaddr:#x} is not mapped")

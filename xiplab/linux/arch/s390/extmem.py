@@ -29,7 +29,7 @@ from xiplab.linux.arch.s390.vmem import (
     vmem_remove_mapping,
 )
 from xiplab.linux.include.kernel import Kernel
-from xiplab.units import PAGE_SHIFT, Paddr, paddr_to_pfn
+from xiplab.units import Paddr, paddr_to_pfn
 from xiplab.zvm.diag64 import (
     FINDSEG,
     FINDSEGA,
@@ -180,8 +180,8 @@ def type_of_ranges(name: str, segstart: int, segcnt: int, ranges: list[tuple[int
     """
     if segcnt == 1:
         return ranges[0][0] & 0xFF
-    followers = [start >> PAGE_SHIFT for start, _ in ranges]
-    page_after = [segstart >> PAGE_SHIFT, *((end >> PAGE_SHIFT) + 1 for _, end in ranges)]
+    followers = [paddr_to_pfn(start) for start, _ in ranges]
+    page_after = [paddr_to_pfn(segstart), *(paddr_to_pfn(end) + 1 for _, end in ranges)]
     types = {start & 0xFF for start, _ in ranges}
     if segcnt > MAX_RANGES or followers != page_after[:-1] or not types <= {SEG_TYPE_EW, SEG_TYPE_EN}:
         raise OSError(errno.EOPNOTSUPP, f"DCSS {name}: {segcnt} page ranges make no block device")

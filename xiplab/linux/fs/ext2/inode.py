@@ -78,7 +78,7 @@ from xiplab.linux.include.mm import Page
 from xiplab.linux.mm.filemap import find_get_page, truncate_inode_pages
 from xiplab.linux.mm.filemap_xip import xip_truncate_page
 from xiplab.linux.mm.memory import unmap_mapping_range
-from xiplab.units import PAGE_SIZE, SECTOR_SHIFT, Block, Ino, offset_in_page, page_align
+from xiplab.units import SECTOR_SHIFT, Block, Ino, offset_in_page, page_align, pos_to_pgoff
 
 MAX_NON_LFS = (1 << 31) - 1
 FAST_SYMLINK = -1
@@ -92,7 +92,7 @@ def truncate_pagecache(inode: Inode, size: int) -> None:
     mapping = inode.i_mapping
     unmap_mapping_range(mapping, page_align(size), 0)
     truncate_inode_pages(mapping, size)
-    page = find_get_page(mapping, size // PAGE_SIZE)
+    page = find_get_page(mapping, pos_to_pgoff(size))
     if page is not None:
         block_invalidatepage(page, offset_in_page(size))
 
