@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import subprocess
 import time
@@ -32,10 +33,11 @@ from xiplab.errors import SIGXCPU
 from xiplab.linux.arch.s390.entry import resume
 from xiplab.linux.arch.s390.process import start_thread
 from xiplab.linux.drivers.tty import LIMIT
+from xiplab.linux.include.blkdev import BlockDevice
 from xiplab.linux.mm.memory import follow_pfn
 from xiplab.ondisk import Bytes
 from xiplab.tools.programs import PROGRAMS, make_image, programs_image
-from xiplab.units import Vaddr
+from xiplab.units import Pfn, Sector, Vaddr
 
 SIGN = bytes.fromhex("a729002e 07fe")
 """In the library: lghi %r2,'.' and br %r14."""
@@ -295,6 +297,46 @@ def test_changed_byte_of_the_library_changes_both_programs_at_the_next_call(vm: 
 
     assert (first.run(), printed(first)) == (2, "Hello, Ann.\nHello, Bob!\n")
     assert (second.run(), printed(second)) == (2, "Hello, Eve.\nHello, Ida!\n")
+
+
+def test_library_can_be_overwritten_while_in_use_but_not_the_program(vm: ZVM) -> None:
+    """Nobody denies write access to a library: what is written to the file is what all programs execute
+    next. The program itself and its dynamic linker are busy (ETXTBSY), and so is the file system."""
+    guest = boot(vm)
+    guest.umount("/mnt")
+    guest.mount("/dev/dcssblk0", "/mnt", "ext2", "xip")
+    process = guest.start("greet Ann Bob")
+    run_until(process, "Ann.\n")
+    for path in ("/mnt/bin/greet", "/mnt/lib/ld.so"):
+        with pytest.raises(OSError, match="being executed") as busy:
+            guest.open(path, O_WRONLY)
+        assert busy.value.errno == errno.ETXTBSY
+    with pytest.raises(OSError, match=r".") as in_use:
+        guest.umount("/mnt")
+    fd = guest.open("/mnt/lib/libgreet.so", O_WRONLY)
+    guest.pwrite(fd, b"?", guest.cat("/mnt/lib/libgreet.so").index(SIGN) + 3)
+    guest.close(fd)
+
+    assert (process.run(), printed(process)) == (2, "Hello, Ann.\nHello, Bob?\n")
+    assert in_use.value.errno == errno.EBUSY
+    guest.umount("/mnt")
+
+
+def test_program_runs_on_a_learners_own_direct_access(guest: Guest) -> None:
+    """The seam below the file system: whatever answers there carries the program."""
+    asked = []
+    original = guest.plug("dcssblk0").direct_access
+    assert original is not None
+
+    def direct_access(bdev: BlockDevice, sector: Sector) -> tuple[int, Pfn]:
+        asked.append(sector)
+        return original(bdev, sector)
+
+    guest.plug("dcssblk0", direct_access=direct_access)
+    done = guest.exec("greet Ann")
+
+    assert done.output == "Hello, Ann.\n"
+    assert len(asked) >= done.faults["device frame"]
 
 
 def test_library_code_is_never_copied(vm: ZVM) -> None:
