@@ -71,11 +71,15 @@ def python(code: str) -> str:
 
 
 def test_import_xiplab_is_quick() -> None:
-    """Under 0.25 s of the processor, whatever else runs; the first one compiles and is not counted."""
-    code = "import time; t = time.process_time(); import xiplab; print(time.process_time() - t)"
-    python(code)
+    """Under 0.25 s of the processor where numpy alone takes 0.1 s; a busy computer is slower at both.
 
-    assert min(float(python(code)) for _ in range(5)) < 0.25
+    The first import compiles and is not counted."""
+    code = ("from time import process_time as now; start = now(); import numpy; numpy_s = now() - start; "
+            "import xiplab; print(numpy_s, now() - start)")
+    python(code)
+    runs = [map(float, python(code).split()) for _ in range(5)]
+
+    assert min(all_s / max(numpy_s / 0.1, 1) for numpy_s, all_s in runs) < 0.25
 
 
 def test_import_xiplab_loads_no_notebook_widget_or_plot_library() -> None:
