@@ -185,6 +185,14 @@ def test_run_supervisor_raises_and_the_processor_goes_on(machine: Machine) -> No
     assert machine.run(start=2) == STOP
 
 
+def test_psw_bits_that_are_not_the_program_s_are_kept(machine: Machine) -> None:
+    """Wait, interruption masks and the like stay in the PSW and stop nothing."""
+    machine.registers.psw_mask |= 0x0306_0000_0000_0000
+
+    assert machine.run("lghi %r2,3\n svc 1") == STOP
+    assert machine.registers.psw_mask & 0x0307_0000_0000_0000 == 0x0307_0000_0000_0000
+
+
 # system calls
 
 
@@ -312,6 +320,19 @@ def test_diagnose_in_supervisor_state(machine: Machine) -> None:
     assert machine.run("diag %r3,%r4,0x64\n jnh no\n svc 1\nno: svc 2") == STOP
     assert machine.met == [Diagnose(0x64, 3, 4), STOP]
     assert not machine.registers.problem_state
+
+
+def test_jump_to_nowhere_in_supervisor_state(machine: Machine) -> None:
+    machine.registers.psw_mask &= ~PSW_MASK_PSTATE
+
+    assert program_interruption(machine.run(start=HOLE)) == (PAGE_TRANSLATION, HOLE, "fetch")
+
+
+def test_tables_outside_storage_are_an_addressing_exception(machine: Machine) -> None:
+    """A processor with a wrong CR1 reports it, in every state."""
+    machine.registers.asce = 0x7000_0000_0000 | dat.TABLE_TYPE_REGION3
+
+    assert program_interruption(machine.run("svc 1"))[0] == ADDRESSING
 
 
 def test_lra_in_supervisor_state(machine: Machine) -> None:

@@ -64,6 +64,8 @@ LOWCORE_TEID = 0xA8
 """The translation-exception identification: the page, and the bits below."""
 TEID_STORE, TEID_PROTECTION, TEID_EXECUTION = 0x400, 0x004, 0x080
 
+LONGEST = 6
+"""An instruction has 2, 4 or 6 bytes."""
 SUPERVISOR_CALL_NUMBER = 2
 """How Unicorn numbers an interruption by SVC; 3 is a program interruption."""
 SLICE, FIRST_SLICE = 10_000_000, 100_000
@@ -106,6 +108,7 @@ class Cpu:
         self._registers = Registers()
         self._supervisor: Supervisor | None = None
         self._patience = 0
+        self._lowcore = 0
         self._ends = False
 
     def run(self, registers: Registers, budget: int, supervisor: Supervisor,
@@ -126,6 +129,7 @@ class Cpu:
         if self._supervisor is not None:
             raise OSError(errno.EBUSY, f"the processor runs a program already: {self._registers}")
         self._registers, self._supervisor = registers, supervisor
+        self._lowcore = self.memory.host_offset(0)
         self._patience = budget if interruptions is None else min(budget, interruptions)
         try:
             return self._run(budget)
@@ -284,8 +288,11 @@ class Cpu:
         if teid & TEID_PROTECTION:
             access = "fetch" if teid & TEID_EXECUTION else "store"
             return self._program(PROTECTION, page, access)
-        table = dat.page_table(self.memory, self._registers.asce, page)
-        code = -table if table < 0 else PAGE_TRANSLATION
+        try:
+            table = dat.page_table(self.memory, self._registers.asce, page)
+            code = -table if table < 0 else PAGE_TRANSLATION
+        except ProgramInterruption as no_table:
+            code = no_table.code
         first = self._registers.psw_addr
         last = first + (instruction_length(instruction[0]) if instruction else 1) - 1
         is_fetch = page in (first & dat.PAGE_FRAME, last & dat.PAGE_FRAME)
@@ -312,8 +319,11 @@ class Cpu:
         address = self._registers.psw_addr
         instruction = b""
         with suppress(ProgramInterruption):
-            instruction = self._read(address, 1)
-            instruction = self._read(address, instruction_length(instruction[0]))
+            instruction = self._read(address, min(LONGEST, PAGE_SIZE - offset_in_page(address)))
+            length = instruction_length(instruction[0])
+            if length > len(instruction):
+                instruction += self._read(address + len(instruction), length - len(instruction))
+            instruction = instruction[:length]
         return instruction
 
     def _read(self, address: int, nbytes: int) -> bytes:
@@ -331,15 +341,15 @@ class Cpu:
 
     def _note(self, area: tuple[int, int], length: int, code: int) -> None:
         """Leave what the machine leaves in the lowcore."""
-        storage, lowcore = self.memory.storage.map, self.memory.host_offset(0)
+        storage, lowcore = self.memory.storage.map, self._lowcore
         parameters, old_psw = area
         pack_into(">HH", storage, lowcore + parameters, length, code)
         pack_into(">QQ", storage, lowcore + old_psw, self._registers.psw_mask, self._registers.psw_addr)
 
     def _teid(self) -> int:
-        found: int = unpack_from(">Q", self.memory.storage.map, self.memory.host_offset(LOWCORE_TEID))[0]
+        found: int = unpack_from(">Q", self.memory.storage.map, self._lowcore + LOWCORE_TEID)[0]
         return found
 
     def _clear_teid(self) -> None:
         """What it held has been answered; a later interruption without one must not find it."""
-        pack_into(">Q", self.memory.storage.map, self.memory.host_offset(LOWCORE_TEID), 0)
+        pack_into(">Q", self.memory.storage.map, self._lowcore + LOWCORE_TEID, 0)

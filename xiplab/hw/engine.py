@@ -40,7 +40,18 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError, uc_tb
 
 from xiplab.errors import ProgramInterruption
 from xiplab.hw.memory import AbsoluteStorage, StorageRange
-from xiplab.hw.registers import COUNT, PSW_MASK, PSW_MASK_PSTATE, Registers, real_address
+from xiplab.hw.registers import (
+    COUNT,
+    PSW_MASK,
+    PSW_MASK_BA,
+    PSW_MASK_CC,
+    PSW_MASK_DAT,
+    PSW_MASK_EA,
+    PSW_MASK_PM,
+    PSW_MASK_PSTATE,
+    Registers,
+    real_address,
+)
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE
 
 EXPANSION = 64
@@ -50,6 +61,8 @@ NUMBERS = [first + n for first in (s390x.UC_S390X_REG_R0, s390x.UC_S390X_REG_F0,
            for n in range(16)] + [s390x.UC_S390X_REG_FPC, s390x.UC_S390X_REG_PSWM, s390x.UC_S390X_REG_PC]
 """Unicorn's numbers of our registers, in the order of Registers.values."""
 IDS = (ctypes.c_int * COUNT)(*NUMBERS)
+PSW_MASK_REAL = PSW_MASK_DAT | PSW_MASK_CC | PSW_MASK_PM | PSW_MASK_EA | PSW_MASK_BA
+"""The bits of a program's PSW that the engine gets; the others are kept for it."""
 WRITTEN = COUNT - 1
 """All but the PSW's address: writing that one makes the engine leave the code that it is in."""
 
@@ -85,7 +98,7 @@ class Engine:
         self._code: dict[int, bytes] = {}
         self._seen: set[int] = set()
         self._registers = Registers()
-        self._problem = 0
+        self._kept = 0
         self._buffer = (ctypes.c_uint64 * COUNT)()
         first = ctypes.addressof(self._buffer)
         self._pointers = (ctypes.c_void_p * COUNT)(*range(first, first + 8 * COUNT, 8))
@@ -109,17 +122,20 @@ class Engine:
     # registers in and out
 
     def load(self, registers: Registers) -> None:
-        """Bring registers, tables and code into the state that the program must see."""
+        """Bring registers, tables and code into the state that the program must see.
+
+        Unicorn's own call for many registers makes its lists anew each time, which takes 20 times as long.
+        """
         self._refresh(registers)
         ctypes.memmove(self._buffer, registers.values, ctypes.sizeof(self._buffer))
-        self._problem = self._buffer[PSW_MASK] & PSW_MASK_PSTATE
-        self._buffer[PSW_MASK] |= PSW_MASK_PSTATE
+        self._kept = self._buffer[PSW_MASK] & ~PSW_MASK_REAL
+        self._buffer[PSW_MASK] = self._buffer[PSW_MASK] & PSW_MASK_REAL | PSW_MASK_PSTATE
         self._uc._do_reg_write_batch(IDS, self._pointers, WRITTEN)
 
     def save(self, registers: Registers) -> None:
         """Take the program's registers out of the engine."""
         self._uc._do_reg_read_batch(IDS, self._pointers, COUNT)
-        self._buffer[PSW_MASK] ^= PSW_MASK_PSTATE ^ self._problem
+        self._buffer[PSW_MASK] = self._buffer[PSW_MASK] & PSW_MASK_REAL | self._kept
         ctypes.memmove(registers.values, self._buffer, ctypes.sizeof(self._buffer))
 
     # what is kept, and when it is dropped

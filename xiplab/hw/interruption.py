@@ -84,9 +84,9 @@ def instruction_length(first: int) -> int:
 
 def opcode(instruction: bytes) -> int:
     """The operation code, one byte or two wherever the format keeps them; -1 if bytes are missing."""
-    first = instruction[0]
-    if len(instruction) < instruction_length(first):
+    if not instruction or len(instruction) < instruction_length(instruction[0]):
         return -1
+    first = instruction[0]
     if first in TWO_BYTE_GROUPS:
         return first << 8 | instruction[1]
     if first in SPLIT_GROUPS:
@@ -103,12 +103,12 @@ def is_supervisor_call(instruction: bytes) -> bool:
 
 def is_execute(instruction: bytes) -> bool:
     """EX, or EXRL: it carries out an instruction that lies elsewhere."""
-    return bool(instruction) and opcode(instruction) in (EX, EXRL << 8)
+    return opcode(instruction) in (EX, EXRL << 8)
 
 
 def is_floating(instruction: bytes) -> bool:
     """Whether it needs the floating-point registers or their control register."""
-    op = opcode(instruction) if instruction else 0
+    op = opcode(instruction)
     return op in FLOATING_CONTROL or op >> (8 if op > 0xFF else 0) in FLOATING_GROUPS
 
 
@@ -126,7 +126,7 @@ def cause(instruction: bytes) -> int:
     Args:
         instruction: empty if it cannot be fetched.
     """
-    op = opcode(instruction) if instruction else 0
+    op = opcode(instruction)
     if op in PRIVILEGED:
         return PRIVILEGED_OPERATION
     if op in DIVIDES:
@@ -145,7 +145,7 @@ def cause(instruction: bytes) -> int:
 
 def accesses_storage(instruction: bytes) -> bool:
     """Whether a program's instruction is known to have an operand in storage."""
-    op = opcode(instruction) if instruction else -1
+    op = opcode(instruction)
     return op not in PRIVILEGED and (op in storage_opcodes() or op in BY_REGISTER)
 
 
