@@ -283,4 +283,5 @@ experiment.reset()
 
 # %% next [markdown]
 # **Next:** in [exercise 00](../exercises/00_start.ipynb) you write `direct_access` yourself, and a mount runs
-# on it. Notebook 01 asks why the page cache holds copies, what they cost, and what the ramdisk's trick was.
+# on it. [Notebook 01](01_copies.ipynb) asks why the page cache holds copies, what they cost, and what the
+# ramdisk's trick was.

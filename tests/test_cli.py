@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from xiplab import cli
-from xiplab.course import lab
+from xiplab.course import lab, progress
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = "notebooks/00_start.ipynb"
@@ -173,7 +173,7 @@ def test_help_lists_each_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
     listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
 
     assert stop.value.code == 0
-    assert listed == ["lab", "check", "build", "doctor"]
+    assert listed == ["lab", "check", "progress", "build", "doctor"]
 
 
 def test_doctor_finds_what_is_needed(
@@ -274,3 +274,27 @@ def configuration(page: str) -> dict[str, Any]:
     """What the server tells JupyterLab's page."""
     found = re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)
     return json.loads(found[1]) if found else {}
+
+
+def test_progress_prints_the_map_and_deletes_what_was_noted(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = progress.create(tmp_path)
+
+    assert cli.main(["progress"]) == 0
+    assert "Next: begin notebook 00" in capsys.readouterr().out
+    assert cli.main(["progress", "--delete"]) == 0
+    assert not path.exists()
+    assert cli.main(["progress", "--delete"]) == 1
+    assert "no xiplab-progress.json here" in capsys.readouterr().err
+
+
+def test_lab_starts_a_progress_file_and_keeps_it(
+        package: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "serve", lambda folder, port, browser: 0)
+    cli.main(["lab", str(folder)])
+    path = folder / progress.FILE_NAME
+    path.write_text('{"questions": {}, "predictions": {}}')
+    cli.main(["lab", str(folder)])
+
+    assert "predictions" in path.read_text()

@@ -15,10 +15,12 @@ from pathlib import Path
 
 
 def lab(arguments: argparse.Namespace) -> int:
+    from xiplab.course import progress
     from xiplab.course.lab import copy_course, serve
 
     for line in copy_course(arguments.folder).lines():
         print(line)
+    progress.create(arguments.folder)
     return serve(arguments.folder, arguments.port, arguments.browser)
 
 
@@ -28,6 +30,17 @@ def check(arguments: argparse.Namespace) -> int:
     result = judge(arguments.question, arguments.file)
     print(result)
     return 0 if result.solved else 1
+
+
+def progress(arguments: argparse.Namespace) -> int:
+    from xiplab.course import progress as noted
+    from xiplab.course.overview import course_map
+
+    if arguments.delete:
+        noted.delete()
+    else:
+        print(course_map())
+    return 0
 
 
 def build(arguments: argparse.Namespace) -> int:
@@ -67,6 +80,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("file", nargs="?", type=Path, metavar="FILE",
                          help="a notebook or Python file (default: the exercise's, here or in exercises/)")
     command.set_defaults(run=check)
+
+    command = commands.add_parser("progress", help="the map of the course, and how far you are on it")
+    command.add_argument("--delete", action="store_true", help="delete what was noted")
+    command.set_defaults(run=progress)
 
     command = commands.add_parser("build", help="make notebooks and exercises from their sources")
     command.add_argument("--check", action="store_true", help="write nothing; fail if anything would change")

@@ -147,3 +147,14 @@ def test_text_and_table_say_the_same(made: Callable[[], Any]) -> None:
     text, table = repr(made()), re.sub(r"<[^>]+>", " ", made()._repr_html_())
 
     assert all(word in table for word in re.findall(r"\b\w+\.ipynb\b|\b\d\d\b", text))
+
+
+def test_every_notebook_leads_to_its_neighbours() -> None:
+    """The last words of a notebook link to the one before and the next, where they are written."""
+    numbers = [number for number, _, _ in COURSE]
+    for number, path in notebooks().items():
+        last = "".join(json.loads(path.read_text())["cells"][-1]["source"])
+        here = numbers.index(number)
+        for other in numbers[max(here - 1, 0):here + 2]:
+            if other != number and other in notebooks():
+                assert f"({notebooks()[other].name})" in last, f"{path.name} has no link to {other}"

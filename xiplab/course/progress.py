@@ -3,8 +3,8 @@
     xiplab-progress.json    attempts, predictions, hints opened; nothing of it is ever sent anywhere
 
 The file is looked for in the current folder and those above it. Where there is none, nothing is
-kept: a course that is only looked at leaves no trace. `create` starts one; deleting the file
-deletes all. Several files merge by joining the lists of attempts.
+kept: a course that is only looked at leaves no trace. `create` starts one (`xiplab lab` does, in the
+learner's folder); deleting the file deletes all. Several files merge by joining the lists of attempts.
 
 The score of a question is that of the best attempt, less the hints opened, but never under half of
 that attempt. It is the learner's own figure; graders judge the answer itself.
@@ -38,6 +38,18 @@ def create(folder: Path) -> Path:
     if not path.exists():
         _save(path, {"questions": {}})
     return path
+
+
+def delete() -> None:
+    """Delete all that was noted.
+
+    Raises:
+        OSError: ENOENT if there is no progress file here or above.
+    """
+    path = find()
+    if path is None:
+        raise OSError(errno.ENOENT, f"no {FILE_NAME} here, nor in a folder above")
+    path.unlink()
 
 
 def load(path: Path) -> dict[str, Any]:

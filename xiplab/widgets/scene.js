@@ -14,7 +14,7 @@ function buildField(field) {
     ? makeFocusable("select", {}, ...field.choices.map((choice, index) => make(
       "option", { value: index, selected: choice === field.value && "" }, choice)))
     : makeFocusable("input", { type: "text", autocomplete: "off", spellcheck: "false", value: field.value,
-                               size: field.kind === "number" ? 5 : Math.max(8, String(field.value).length + 2) });
+                               size: field.kind === "number" ? 5 : Math.max(8, `${field.value}`.length + 2) });
   const read = () => {
     if (field.kind === "choice") return field.choices[Number(node.value)];
     if (field.kind === "text") return node.value;
@@ -35,8 +35,9 @@ class SceneView {
     this.controls = make("div", { class: "xip-controls" });
     this.status = make("p", { class: "xip-status", role: "status" });
     this.python = make("pre");
-    this.root = make("section", { class: "xip xip-scene" }, this.picture, this.legend, this.controls, this.status,
-                     make("details", {}, makeFocusable("summary", {}, "Show the Python for this"), this.python));
+    const code = make("details", {}, makeFocusable("summary", {}, "Show the Python for this"), this.python);
+    this.root = make("section", { class: "xip xip-scene" },
+                     this.picture, this.legend, this.controls, this.status, code);
     this.onPoint = ({ detail }) => this.point(detail);
     document.addEventListener(POINT, this.onPoint);
     this.resized = new ResizeObserver(() => this.drawLinks());
@@ -62,8 +63,10 @@ class SceneView {
     this.picture.style.setProperty(
       "--widths", (now.widths ?? now.areas[0].map(() => 1)).map((width) => `minmax(0, ${width}fr)`).join(" "));
     this.picture.replaceChildren(...now.panels.map((panel) => this.drawPanel(panel)), this.links);
-    this.legend.replaceChildren(...Object.entries(now.legend).map(([name, [glyph, words]]) => make(
-      "span", {}, make("b", { class: `xip-marked xip-mark-${name}`, "data-glyph": glyph, "aria-hidden": "true" }), words)));
+    this.legend.replaceChildren(...Object.entries(now.legend).map(([name, [glyph, words]]) => {
+      const look = { class: `xip-marked xip-mark-${name}`, "data-glyph": glyph, "aria-hidden": "true" };
+      return make("span", {}, make("b", look), words);
+    }));
     this.drawControls(now.controls);
     this.python.textContent = now.python;
     this.restoreFocus(focus);
@@ -109,7 +112,8 @@ class SceneView {
 
   buildControl({ call, label, title, args = [], fields = [] }) {
     const inputs = fields.map(buildField);
-    const form = make("form", {}, ...inputs.map((input) => input.label), makeFocusable("button", { title }, label));
+    const form = make("form", {}, ...inputs.map((input) => input.label),
+                      makeFocusable("button", { title }, label));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const values = inputs.map((input) => input.read());
@@ -194,8 +198,9 @@ class SceneView {
     const panel = focus && this.panel(focus.area);
     if (!panel) return;
     const all = [...panel.querySelectorAll(focus.isSpot ? "[data-spot]" : "button, input")];
+    const same = all.find(({ dataset }) => focus.path && dataset.path === focus.path);
     const node = focus.address !== undefined ? panel.querySelector("[data-first]")
-      : all.find(({ dataset }) => focus.path && dataset.path === focus.path) ?? all[Math.min(focus.index, all.length - 1)];
+      : same ?? all[Math.min(focus.index, all.length - 1)];
     if (focus.value && node?.type === "text") node.value = focus.value;
     node?.focus();
   }
@@ -207,10 +212,9 @@ class SceneView {
     const at = boxes.get(from);
     const inRow = spots.filter((node) => Math.abs(boxes.get(node).top - at.top) < at.height / 2);
     const line = event.ctrlKey ? spots : inRow;
-    const nearest = (isAhead) => spots.filter((node) => node !== from && isAhead(boxes.get(node))).sort((a, b) => {
-      const [x, y] = [boxes.get(a), boxes.get(b)];
-      return Math.abs(x.top - at.top) - Math.abs(y.top - at.top) || Math.abs(x.left - at.left) - Math.abs(y.left - at.left);
-    })[0];
+    const away = (node, side) => Math.abs(boxes.get(node)[side] - at[side]);
+    const nearest = (isAhead) => spots.filter((node) => node !== from && isAhead(boxes.get(node)))
+      .sort((a, b) => away(a, "top") - away(b, "top") || away(a, "left") - away(b, "left"))[0];
     const goals = {
       ArrowLeft: () => spots[spots.indexOf(from) - 1],
       ArrowRight: () => spots[spots.indexOf(from) + 1],
@@ -245,7 +249,8 @@ class SceneView {
     picture.addEventListener("pointerleave", () => this.tellKeys(null));
     picture.addEventListener("focusin", ({ target }) => {
       if (target.dataset.spot === undefined) return;
-      for (const node of target.closest(".xip-panel").querySelectorAll("[data-spot][tabindex='0']")) node.tabIndex = -1;
+      const panel = target.closest(".xip-panel");
+      for (const node of panel.querySelectorAll("[data-spot][tabindex='0']")) node.tabIndex = -1;
       target.tabIndex = 0;
       this.tellKeys(target.closest("[data-key]"), true);
     });
