@@ -73,7 +73,7 @@ print(native.unavailable() or experiment)
 # %% wrong [markdown]
 # ## What was wrong (13 minutes)
 #
-# Two kernels look at the same image here. `"xip"` has the tables of Linux 3.6, `"dax"` those of Linux 4.0.
+# Two kernels look at the same image here. `"xip"` has the tables of Linux 3.6, `"dax"` those of Linux 4.1.
 # Everything below the tables is the same.
 #
 # ### A race
