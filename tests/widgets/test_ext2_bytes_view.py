@@ -37,8 +37,8 @@ def test_bytes_are_the_block_of_the_stop_with_its_fields(experiment: Ext2Bytes) 
     shown = panel(experiment, "bytes")
     fields = {field["name"]: field for field in shown["fields"]}
 
-    assert (shown["start"], shown["at"]) == (4 * 4096, GREETING + 44)
-    assert shown["data"] == experiment.image[4 * 4096:5 * 4096].tobytes()
+    assert (shown["start"], shown["at"]) == (0x4900, GREETING + 44)
+    assert shown["data"] == experiment.image[0x4900:0x4B00].tobytes()
     assert fields["inode 20: i_block[1]"]["words"] == "27"
     assert fields["inode 20: i_block[1]"]["key"] == "block:27"
     assert fields["inode 20: i_size"]["words"] == "14,336"
@@ -78,6 +78,7 @@ def test_every_call_in_the_picture_works(experiment: Ext2Bytes) -> None:
         view._call(None, {"call": name, "args": args}, None)
         assert experiment.sequence == before + 1
         assert view.picture["panels"][2]["start"] == args[0]
+        assert view.picture["panels"][2]["title"].startswith(f"Block {args[0] // 4096}: ")
     view.close()
 
     assert {name for name, *_ in calls} == {"look"}
@@ -95,8 +96,24 @@ def test_damaged_image_can_be_shown(experiment: Ext2Bytes, place: int) -> None:
     assert "What others say of this image" in bundle[0]["text/html"]
 
 
-def test_picture_is_small_enough_to_be_stored(experiment: Ext2Bytes) -> None:
+def test_window_ends_with_the_block(experiment: Ext2Bytes) -> None:
+    experiment.look(5 * 4096 - 1)
+
+    assert panel(experiment, "bytes")["data"] == experiment.image[5 * 4096 - 256:5 * 4096].tobytes()
+
+
+def test_table_without_a_kernel_shows_the_bytes_of_the_stop(experiment: Ext2Bytes) -> None:
+    experiment.step()
+    view = Ext2BytesView(experiment)
+    bundle: Any = view._repr_mimebundle_()
+    view.close()
+
+    assert "s_log_block_size" in bundle[0]["text/html"]
+    assert "0x400" in bundle[0]["text/html"]
+
+
+def test_picture_is_small(experiment: Ext2Bytes) -> None:
     experiment.look(4 * 4096)
 
-    assert len(panel(experiment, "bytes")["data"]) == 4096
+    assert len(panel(experiment, "bytes")["data"]) == 512
     assert len(panel(experiment, "bytes")["fields"]) < 24

@@ -82,7 +82,7 @@ def sectors_panel(experiment: Devices) -> TilesPanel:
             "note": f"Sector {end:,} is the first one behind the end."}
 
 
-def place_row(experiment: Devices, name: str, where: str, text: Item) -> Row:
+def place_row(experiment: Devices, name: str, where: str | Item, text: Item) -> Row:
     key = f"place:{name}"
     return {"key": key, "marks": experiment.marks(key),
             "cells": [{"held": "at the address", "copy": "in the copy", "storage": "on the disk"}[name],
@@ -102,7 +102,9 @@ def places_panel(experiment: Devices) -> TablePanel:
         text = experiment.held_text()
         seen: Item = {"text": text, "marks": ["mapped"]} if text else {"text": "not valid any more",
                                                                        "marks": ["error"]}
-        rows.append(place_row(experiment, "held", f"{held.kaddr:#x}, frame {held.pfn:#x}", seen))
+        where: Item = {"text": f"{held.kaddr:#x}, frame {held.pfn:#x}",
+                       "key": f"frame:{held.pfn:#x} sector:{held.sector:#x}"}
+        rows.append(place_row(experiment, "held", where, seen))
     return {"kind": "table", "area": "places", "title": "The first bytes of a page",
             "columns": ["seen", "where", "bytes"], "rows": rows,
             "note": f"Bytes that the last action copied: {experiment.copied:,}."}

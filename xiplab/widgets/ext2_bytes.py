@@ -24,6 +24,8 @@ from xiplab.widgets.scene import SceneView
 
 TILES = 32
 """So many blocks from the first one on are drawn."""
+WINDOW, BEGINS = 512, 256
+"""So many bytes are drawn, from a multiple of the second number on."""
 PROBLEMS = 3
 BLOCK_NUMBERS = ("i_block[", "pointer[", "bg_block_bitmap", "bg_inode_bitmap", "bg_inode_table")
 """Fields that hold the number of a block."""
@@ -80,16 +82,18 @@ def field_of(piece: Piece, start: int) -> Field:
 
 def bytes_panel(experiment: Ext2Bytes) -> BytesPanel:
     block, roles = experiment.block, experiment.roles()
-    start = block * PAGE_SIZE
+    first = block * PAGE_SIZE
+    start = experiment.shown_at // BEGINS * BEGINS
+    end = min(start + WINDOW, first + PAGE_SIZE)
     what = str(roles[block]) if block < len(roles) else "not known"
     panel: BytesPanel = {
         "kind": "bytes", "area": "bytes", "role": "storage",
-        "title": f"Block {block}: {what}", "where": f"from byte {start:#x} on",
-        "data": experiment.image[start:start + PAGE_SIZE].tobytes(), "start": start,
+        "title": f"Block {block}: {what}", "where": f"bytes {start:#x} to {end - 1:#x}",
+        "data": experiment.image[start:end].tobytes(), "start": start,
         "columns": 16, "rows": 6, "at": experiment.shown_at, "edit": "store", "look": "look", "key": "byte",
-        "marks": {place: marks for place in range(start, start + PAGE_SIZE)
+        "marks": {place: marks for place in range(start, end)
                   if (marks := experiment.marks(f"byte:{place:#x}"))},
-        "fields": [field_of(piece, start) for piece in experiment.fields()]}
+        "fields": [field_of(piece, first) for piece in experiment.fields()]}
     here = experiment.here()
     if here is not None and here.start // PAGE_SIZE == block:
         short = here.name.rpartition(": ")[2]
