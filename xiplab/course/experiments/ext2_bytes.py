@@ -23,7 +23,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from functools import lru_cache
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -39,14 +40,14 @@ from xiplab.tools.image import SYSTEM_FOLDERS, shipped_image
 from xiplab.tools.way import Stop, way
 from xiplab.units import PAGE_SIZE
 
+T = TypeVar("T")
+
 FILES = ("/lib/greeting", "/lib/fragmented", "/holes", "/etc/motd", "/hello")
 SHOWN = 24
 """So many bytes of a file are shown."""
 LEFT_OUT = ("s_def", "s_hash", "s_last", "s_creator", "s_w", "s_frags", "s_max", "s_mtime", "s_check",
             "s_log_frag", "s_r_blocks", "i_atime", "i_ctime", "i_mtime", "i_generation")
 SUPERBLOCK_AT = 1024
-FEW = 8
-"""Answers of the driver and of e2fsck that are kept."""
 
 
 class Ext2Bytes(Stage):
@@ -64,6 +65,7 @@ class Ext2Bytes(Stage):
         self.taken = 0
         self.block = 0
         self.shown_at = SUPERBLOCK_AT
+        self._known: dict[tuple[str, ...], Any] = {}
         self.answer = f"Step goes one stop further on the way to byte {self.position:,} of {self.path}."
 
     # ---- what a learner does ----
@@ -119,6 +121,7 @@ class Ext2Bytes(Stage):
     def _put(self, address: int, data: bytes, what: str) -> None:
         before = bytes(self.image[address:address + len(data)])
         self.image[address:address + len(data)] = memoryview(data)
+        self._known.clear()
         self.block, self.shown_at = address // PAGE_SIZE, address
         for place in range(address, address + len(data)):
             self.mark(f"byte:{place:#x}")
@@ -156,19 +159,21 @@ class Ext2Bytes(Stage):
         stops = self.stops()
         return stops[self.taken - 1] if 0 < self.taken <= len(stops) else None
 
+    def _once(self, compute: Callable[..., T], *arguments: str) -> T:
+        """What `compute` says of the image; it is asked again only when a byte has changed."""
+        key = (compute.__name__, *arguments)
+        if key not in self._known:
+            self._known[key] = compute(self.image, *arguments)
+        found: T = self._known[key]
+        return found
+
     def inode(self) -> int:
         """The number of the file's inode; 0 if its name leads nowhere."""
-        try:
-            return debugfs.namei(self.image, self.path)
-        except OSError:
-            return 0
+        return self._once(inode_of, self.path)
 
     def roles(self) -> list[Role]:
         """What each block is; nothing if there is no superblock to tell."""
-        try:
-            return debugfs.roles(self.image)
-        except OSError:
-            return []
+        return self._once(roles_of)
 
     def pieces(self) -> list[Piece]:
         """The fields of the block that is shown; none if there is no superblock to tell."""
@@ -190,11 +195,11 @@ class Ext2Bytes(Stage):
 
     def driver(self, options: str = "ro,xip") -> str:
         """What ext2 answers when a guest mounts the image with these options and reads from the position."""
-        return driver_says(self.image.tobytes(), self.path, self.position, options)
+        return self._once(driver_says, self.path, str(self.position), options)
 
     def problems(self) -> list[str]:
         """What e2fsck finds in the image."""
-        return problems_of(self.image.tobytes())
+        return self._once(problems_of)
 
     def sentence(self) -> str:
         return self.answer
@@ -212,8 +217,21 @@ def is_worth_showing(piece: Piece) -> bool:
     return bool(piece.value) and not name.startswith(LEFT_OUT)
 
 
-@lru_cache(maxsize=FEW)
-def driver_says(image: bytes, path: str, position: int, options: str) -> str:
+def inode_of(image: Bytes, path: str) -> int:
+    try:
+        return debugfs.namei(image, path)
+    except OSError:
+        return 0
+
+
+def roles_of(image: Bytes) -> list[Role]:
+    try:
+        return debugfs.roles(image)
+    except OSError:
+        return []
+
+
+def driver_says(image: Bytes, path: str, position: str, options: str) -> str:
     """Mount the image in a new guest and read: some bytes, or the errno."""
     vm = ZVM()
     vm.segment("SHLIB", len(image), "SR")
@@ -223,7 +241,7 @@ def driver_says(image: bytes, path: str, position: int, options: str) -> str:
     try:
         guest.mount("/dev/dcssblk0", "/mnt", "ext2", options)
         fd = guest.open("/mnt" + path)
-        data = guest.pread(fd, SHOWN, position)
+        data = guest.pread(fd, SHOWN, int(position))
     except OSError as failure:
         return refusal(failure)
     except Panic as panic:
@@ -231,8 +249,7 @@ def driver_says(image: bytes, path: str, position: int, options: str) -> str:
     return f"it reads {text_of(data)!r}." if data else "it reads nothing: this is behind the end."
 
 
-@lru_cache(maxsize=FEW)
-def problems_of(image: bytes) -> list[str]:
+def problems_of(image: Bytes) -> list[str]:
     return [str(problem) for problem in e2fsck.check(image)]
 
 
