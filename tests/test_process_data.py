@@ -241,6 +241,15 @@ def test_sendfile_moves_positions_only_without_an_offset(side: Side, fds: dict[s
     assert (side.lseek(fds["r"], 0, CUR), side.lseek(fds["sink"], 0, CUR)) == (3, 6)
 
 
+@pytest.mark.parametrize(("offset", "count"), [(0, 0), (0, 3), (100, 3)])
+def test_sendfile_sets_the_access_time_also_if_nothing_moves(side: Side, fds: dict[str, int], offset: int,
+                                                             count: int) -> None:
+    side.utimens("file", 1000 * 10**9, 1000 * 10**9)
+    side.sendfile(fds["sink"], fds["r"], offset, count)
+
+    assert side.fstat(fds["r"]).st_atime_ns > 1000 * 10**9
+
+
 def test_sendfile_onto_itself(side: Side, fds: dict[str, int]) -> None:
     """The one position ends where reading ended."""
     assert side.sendfile(fds["rw"], fds["rw"], None, 4) == 4

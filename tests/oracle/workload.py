@@ -12,6 +12,7 @@ A profile says what a run is about, and so what can be compared in it:
     files    reads, writes, names, attributes; times and allocated space agree as well
     full     the same on a device of 1 MiB, which is full much of the time
     mapped   also loads and stores in mappings; their times and space are each system's own
+    small    as files, with four blocks to a page: through the page cache only
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from xiplab.linux.include.mm import MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRI
 from xiplab.ondisk import Bytes
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.tools.tree import Tree, symlink
-from xiplab.units import PAGE_SIZE, MiB
+from xiplab.units import PAGE_SIZE, KiB, MiB
 
 Operation: TypeAlias = list[Any]
 
@@ -54,11 +55,18 @@ HUGE = [1 << 31, (1 << 31) - 1, 1 << 40, 1 << 42, (1 << 63) - 1]
 
 @dataclass(frozen=True)
 class Profile:
-    """What a run is about: the size of its device, and how often each operation comes."""
+    """What a run is about.
+
+    Attributes:
+        size: of its device. weights: how often each operation comes.
+        farthest: about the last page that is written to, unless a file is made huge.
+    """
 
     name: str
     size: int
     weights: dict[str, float]
+    blocksize: int = PAGE_SIZE
+    farthest: int = 1050
 
     @property
     def exact(self) -> bool:
@@ -78,6 +86,7 @@ PROFILES = {
     "files": Profile("files", 8 * MiB, {**DATA, **NAMES, **ATTRIBUTES}),
     "full": Profile("full", 1 * MiB, {**DATA, **NAMES, **ATTRIBUTES, "pwrite": 45, "write": 20}),
     "mapped": Profile("mapped", 8 * MiB, {**DATA, **NAMES, **MAPPINGS}),
+    "small": Profile("small", 8 * MiB, {**DATA, **NAMES, **ATTRIBUTES}, blocksize=1 * KiB, farthest=90),
 }
 
 
@@ -94,7 +103,8 @@ def first_tree() -> Tree:
 
 def first_image(profile: Profile) -> Bytes:
     """The device of a run. An inode for every other block: they run out as well."""
-    return mke2fs(profile.size, tree=first_tree(), inodes=profile.size // (2 * PAGE_SIZE), now=LONG_AGO)
+    return mke2fs(profile.size, tree=first_tree(), blocksize=profile.blocksize,
+                  inodes=profile.size // (2 * PAGE_SIZE), now=LONG_AGO)
 
 
 class Draw:
@@ -109,7 +119,7 @@ class Draw:
     def __init__(self, profile: Profile, seed: int) -> None:
         self.rng = random.Random(seed)
         self.names, self.weights = list(profile.weights), list(profile.weights.values())
-        self.exact = profile.exact
+        self.exact, self.farthest = profile.exact, profile.farthest
         self.one_page = profile.size == MiB
         self.kinds = {"old": "f", "hello": "f", "d0": "d", "d0/e0": "d", "d0/f2": "f", "d1": "d",
                       "d1/long": "l", "s0": "l"}
@@ -186,7 +196,8 @@ class Draw:
     def offset(self) -> int:
         """Most are in the first pages; some need an indirect block, or two."""
         rng = self.rng
-        page = rng.choices([rng.randrange(4), rng.randrange(30), rng.randrange(1030, 1050)], [70, 25, 5])[0]
+        far = rng.randrange(self.farthest - 20, self.farthest)
+        page = rng.choices([rng.randrange(4), rng.randrange(30), far], [70, 25, 5])[0]
         return page * PAGE_SIZE + rng.choice([0, 0, 1, 100, 2048, 4000, 4095])
 
     def length(self) -> int:

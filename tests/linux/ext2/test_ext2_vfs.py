@@ -100,6 +100,19 @@ def test_k127_sendfile_of_a_file_in_place_goes_through_pages_of_the_kernel(xip: 
     assert (moved, xip.guest.cat("/tmp/copy")) == (3 * PAGE_SIZE, PAGE0 + bytes(PAGE_SIZE) + PAGE2)
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_sendfile_from_the_largest_file_size_is_eoverflow(place: str) -> None:
+    """From just below it a request is cut short, and finds the end of the file."""
+    mounted = with_h(place)
+    largest = mounted.sb.s_maxbytes
+    source, target = mounted.guest.open(H), mounted.guest.open("/mnt/copy", O_CREAT | O_RDWR)
+    with refused(errno.EOVERFLOW):
+        mounted.guest.sendfile(target, source, largest, 1)
+
+    assert mounted.guest.sendfile(target, source, largest, 0) == 0
+    assert mounted.guest.sendfile(target, source, largest - 1, 100) == 0
+
+
 def test_k144_read_of_nothing_over_a_hole_of_a_cached_file_is_nothing(cached: Mounted) -> None:
     fd = cached.guest.open(H)
 

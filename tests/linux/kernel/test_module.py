@@ -164,7 +164,7 @@ def test_module_is_listed_and_removed(guest: Guest) -> None:
     module = init_module(guest, HELLO)
     called = []
     loader.statics(guest.kernel).call = lambda address: called.append(address) or 0  # type: ignore[func-returns-value]
-    listed = loader.m_show(guest.kernel)
+    listed = guest.lsmod()
     loader.delete_module(guest.task, "hello")
 
     assert listed == [f"hello {module.core_size} 0 - Live 0x{module.sections['.text'] - 48:016x}"]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 
+from xiplab.linux.fs.inode import file_accessed
 from xiplab.linux.fs.open import fget
-from xiplab.linux.fs.read_write import rw_verify_area, vfs_write
+from xiplab.linux.fs.read_write import OFFSET_MAX, rw_verify_area, vfs_write
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import O_APPEND, File
 from xiplab.linux.include.sched import Task
@@ -39,7 +40,8 @@ def do_sendfile(task: Task, out_fd: int, in_fd: int, offset: int | None, count: 
         how many bytes were moved.
     Raises:
         OSError: EBADF no descriptor, or not open for the direction; EINVAL a bad offset, or `out_fd`
-            appends; else what reading or writing answers, if nothing was moved before.
+            appends; EOVERFLOW an offset at the largest file size of either; else what reading or writing
+            answers, if nothing was moved before.
     """
     filp = fget(task, in_fd)
     if not filp.f_mode & FMODE_READ:
@@ -51,7 +53,13 @@ def do_sendfile(task: Task, out_fd: int, in_fd: int, offset: int | None, count: 
         raise OSError(errno.EBADF, f"{out}: not open for writing")
     if out.f_flags & O_APPEND:
         raise OSError(errno.EINVAL, f"{out}: is open for appending")
-    moved = splice_direct(filp, out, pos, count)
+    limit = min(f.f_inode.i_sb.s_maxbytes or OFFSET_MAX for f in (filp, out))
+    if pos >= limit and pos + count > limit:
+        raise OSError(errno.EOVERFLOW, f"{filp}: position {pos} (limit {limit})")
+    try:
+        moved = splice_direct(filp, out, pos, min(count, limit - pos))
+    finally:
+        file_accessed(filp)
     if offset is None:
         filp.f_pos = pos + moved
     return moved
