@@ -200,8 +200,10 @@ def test_store_to_a_segment_that_others_may_not_write(vm: ZVM) -> None:
 
 
 def test_ctrl_c_stops_a_program(linux1: Guest) -> None:
-    """A signal to the host's Python is served while a program loops; the program could go on."""
-    process, _ = program(linux1, "j .")
+    """A signal to the host's Python is served while a program loops; its registers are those of now, so
+    that it could go on."""
+    process, memory = program(linux1, "a: aghi %r2,1\n stg %r2,0(%r3)\n j a")
+    process.task.regs.gprs[3] = memory.vaddr + PAGE_SIZE
     before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
     timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
     timer.start()
@@ -212,7 +214,8 @@ def test_ctrl_c_stops_a_program(linux1: Guest) -> None:
         timer.join()
         signal.signal(signal.SIGUSR1, before)
 
-    assert not process.task.ended
+    counted = int.from_bytes(memory[PAGE_SIZE:PAGE_SIZE + 8], "big")
+    assert 0 < counted <= process.task.regs.gprs[2] <= counted + 1
     assert process.run(budget=10) == -SIGXCPU
 
 

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-PACKAGES = ("numpy", "jupyterlab", "ipywidgets", "anywidget", "matplotlib", "rich")
+PACKAGES = ("numpy", "unicorn", "capstone", "jupyterlab", "ipywidgets", "anywidget", "matplotlib", "rich")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SYSTEM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 """Debian keeps mke2fs and e2fsck where only root looks."""

@@ -73,8 +73,6 @@ SLICE, FIRST_SLICE = 10_000_000, 100_000
 short one while the program still comes to new code."""
 CODE_BUFFER, LARGEST_BUFFER = 1 * MiB, 256 * MiB
 """For translated code. A program that needs more gets an engine with 16 times as much."""
-
-
 FPC_DXC = 0xFF00
 """The data-exception code in the floating-point-control register."""
 CR0_AFP, CR0_IEP = 0x0004_0000, 0x0010_0000

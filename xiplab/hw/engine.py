@@ -79,7 +79,7 @@ class Engine:
         memory: the storage that it works on.
         code_buffer: bytes for translated code. Unicorn's default would reserve 1 GiB for each engine.
         translated: bytes of code that were translated since all was dropped, some perhaps many times.
-        stopped: the last run ended with an interruption.
+        stopped: the run ends here: with an interruption, or a refused access.
         refused: the access that ended it because no range of storage has it, or a read-only one: what
             it was, the absolute address, whether the range is there.
     """
@@ -206,13 +206,18 @@ class Engine:
             self._uc.emu_start(registers.psw_addr, 0, 0, count)
         except UcError:
             self.save(registers)
+            self.stopped = True
             self._ask_what_was_refused(registers.psw_addr)
             return False
-        if not self.stopped:
-            self.save(registers)
+        finally:  # Ctrl-C, too, ends a run
+            if not self.stopped:
+                self.save(registers)
         return True
 
     def _on_interruption(self, uc: Uc, number: int, _: object) -> None:
+        if self.stopped:
+            uc.emu_stop()
+            return
         self.save(self._registers)
         address = self._registers.psw_addr
         self.stopped = True
