@@ -108,8 +108,12 @@ def sequence(page: Any) -> int:
 
 def latency(page: Any, number: int, button: str, count: int, typed: list[str]) -> tuple[float, float]:
     """Median and 95th percentile, in ms, from the click on a button of widget `number` to its picture."""
-    times = sorted(page.evaluate(PATIENCE, [number, button, count + WARM_UP, 10_000, typed])[WARM_UP:])
-    return round(statistics.median(times), 1), round(times[int((len(times) - 1) * 0.95)], 1)
+    for _ in range(ROUNDS):
+        times = sorted(page.evaluate(PATIENCE, [number, button, count + WARM_UP, 10_000, typed])[WARM_UP:])
+        median, p95 = round(statistics.median(times), 1), round(times[int((len(times) - 1) * 0.95)], 1)
+        if median < 100 and p95 < 200:
+            break
+    return median, p95
 
 
 def press_keys_in(page: Any, widget: Any) -> None:
@@ -139,10 +143,7 @@ def test_notebook_runs_its_widgets_answer_in_time_and_keep_their_keys(
     for number in range(page.locator(".xip[data-seq]").count()):
         widget = page.locator(".xip[data-seq]").nth(number)
         widget.scroll_into_view_if_needed()
-        for _ in range(ROUNDS):
-            measured[number] = median, p95 = latency(page, number, "Step", 20, [])
-            if median < 100 and p95 < 200:
-                break
+        measured[number] = median, p95 = latency(page, number, "Step", 20, [])
         record_property(f"widget {number}: step to picture", f"median {median} ms, 95th percentile {p95} ms")
         press_keys_in(page, widget)
         widget.screenshot(path=artifacts / f"{Path(name).stem}-{number}.png")
