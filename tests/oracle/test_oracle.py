@@ -49,7 +49,7 @@ def fresh(request: pytest.FixtureRequest) -> Trace:
         return load_recorded()
     trace = fetch(*request.param, COUNT)
     if trace.discarded:
-        print(f"{trace}: recordings with a damaged image before this one")
+        print(f"{trace}: recordings in vain before this one")
     return trace
 
 
