@@ -10,6 +10,7 @@ against size.
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import shutil
 import statistics
@@ -198,11 +199,12 @@ WORKLOADS: dict[str, tuple[str, Callable[[Side], Iterator[Step]], float]] = {
 
 
 def run(name: str, rounds: int) -> tuple[float, float]:
-    """Median seconds of xiplab and of tmpfs, run in turn."""
+    """Median seconds of xiplab and of tmpfs, run in turn, without the garbage of earlier workloads."""
     workload = WORKLOADS[name][1]
     sides: tuple[Side, ...] = (Xip(), Tmpfs())
     steps = [workload(side) for side in sides]
     seconds: list[list[float]] = [[], []]
+    gc.collect()
     while len(seconds[0]) < rounds or (sum(seconds[0]) < ENOUGH and len(seconds[0]) < MOST_ROUNDS):
         for which, step in enumerate(steps):
             todo = next(step)
