@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from sample import KINDS, Sample, SampleView, scene_of
 
-from xiplab.widgets.panels import MARKS, html_of, legend_of
+from xiplab.widgets.panels import LEFT, MARKS, html_of, legend_of
 from xiplab.widgets.scene import SceneView
 
 
@@ -39,8 +39,8 @@ def test_sample_has_every_kind(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize("words", [
-    "00 07 0e 15", "s_log_block_size 0x404 2 4,096 bytes", "SHLIB", "⇄ 0x10000-0x10fff", "… 1,200 …",
-    "blocks, all free", "○ 2", "⊘ page 0x3ffe0001 — frame 0x10003", "▶ 0 xip_file_read", "get_xip_mem",
+    "00 07 0e 15", "s_log_block_size 0x404 2 4,096 bytes", "SHLIB", "⇄ 0x10000-0x10fff", "○ 2",
+    "… 1,200 blocks, all free …", "⊘ page 0x3ffe0001 — frame 0x10003", "▶ 0 xip_file_read", "get_xip_mem",
     "15 frames copies 12, tables 3", "i_size 8,192 bytes", "block:7 — segment:SHLIB: lies in",
     "⇄ shared", "Block 0 is chosen"])
 def test_table_shows_what_the_widget_shows(sample: Sample, words: str) -> None:
@@ -50,7 +50,8 @@ def test_table_shows_what_the_widget_shows(sample: Sample, words: str) -> None:
 
 
 def test_table_needs_no_style_and_no_script(sample: Sample) -> None:
-    html = html_of(scene_of(sample), sample.sentence())
+    """But for the side on which a cell's text begins."""
+    html = html_of(scene_of(sample), sample.sentence()).replace(LEFT, "")
 
     assert not re.search(r"style=|<script|class=|\son\w+=|://", html)
 

@@ -233,6 +233,9 @@ class Scene(TypedDict):
 
 BYTES_SHOWN = 256
 """A static table of bytes shows so many of them."""
+TILES_IN_A_ROW = 8
+LEFT = "style='text-align:left'"
+"""JupyterLab would set the cells of a table to the right."""
 
 
 def items_of(value: object) -> Iterable[dict[str, Any]]:
@@ -265,9 +268,9 @@ def _text(item: Any) -> str:
 
 
 def _table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th scope='col'>{escape(column)}</th>" for column in columns)
-    body = "".join(f"<tr><th scope='row'>{first}</th>{''.join(f'<td>{cell}</td>' for cell in rest)}</tr>"
-                   for first, *rest in rows)
+    head = "".join(f"<th scope='col' {LEFT}>{escape(column)}</th>" for column in columns)
+    body = "".join(f"<tr><th scope='row' {LEFT}>{first}</th>"
+                   f"{''.join(f'<td {LEFT}>{cell}</td>' for cell in rest)}</tr>" for first, *rest in rows)
     return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -303,13 +306,12 @@ def _table_html(panel: TablePanel, caption: str) -> str:
 
 
 def _tiles_html(panel: TilesPanel, caption: str) -> str:
-    rows: list[list[str]] = []
-    for tile in panel["tiles"]:
-        if "gap" in tile:
-            rows.append([f"… {tile['gap']:,} …", escape(tile["text"])])
-        else:
-            rows.append([_text(tile), escape(tile.get("label", ""))])
-    return _table(caption, ["tile", "what it is"], rows)
+    tiles = [f"… {tile['gap']:,} {escape(tile['text'])} …" if "gap" in tile
+             else ": ".join(filter(None, (_text(tile), escape(tile.get("label", "")))))
+             for tile in panel["tiles"]]
+    rows = [tiles[at:at + TILES_IN_A_ROW] for at in range(0, len(tiles), TILES_IN_A_ROW)]
+    body = "".join(f"<tr>{''.join(f'<td {LEFT}>{tile}</td>' for tile in row)}</tr>" for row in rows)
+    return f"<table><caption>{caption}</caption><tbody>{body}</tbody></table>"
 
 
 def _node_html(node: Node) -> str:
