@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +42,17 @@ def progress(arguments: argparse.Namespace) -> int:
     else:
         print(course_map())
     return 0
+
+
+def grade(arguments: argparse.Namespace) -> int:
+    from xiplab.course.grade import Task, main
+    from xiplab.course.problem import EXERCISES
+
+    task = Task(tuple(arguments.exercise or EXERCISES), arguments.hidden, arguments.sandbox)
+    try:
+        return main(arguments.submissions, arguments.out, task, arguments.workers)
+    except KeyboardInterrupt as interrupt:
+        raise OSError(errno.EINTR, "interrupted; the same command goes on where it stopped") from interrupt
 
 
 def build(arguments: argparse.Namespace) -> int:
@@ -84,6 +96,19 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("progress", help="the map of the course, and how far you are on it")
     command.add_argument("--delete", action="store_true", help="delete what was noted")
     command.set_defaults(run=progress)
+
+    command = commands.add_parser("grade", help="judge the submissions of a class")
+    command.add_argument("submissions", type=Path, metavar="SUBMISSIONS",
+                         help="a folder with a folder, notebook, Python file or zip for each learner")
+    command.add_argument("--out", type=Path, default=Path("report"), metavar="DIR",
+                         help="what is there already is not judged again (default: report)")
+    command.add_argument("--exercise", action="append", metavar="NN", help="only this one; may be repeated")
+    command.add_argument("--hidden", default="", metavar="DIR", help="hidden checks (solutions/hidden)")
+    command.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N",
+                         help="judging processes (default: one for each processor)")
+    command.add_argument("--no-sandbox", action="store_false", dest="sandbox",
+                         help="keep answers to the worker's own limits")
+    command.set_defaults(run=grade)
 
     command = commands.add_parser("build", help="make notebooks and exercises from their sources")
     command.add_argument("--check", action="store_true", help="write nothing; fail if anything would change")

@@ -89,7 +89,7 @@ def test_python_file_without_cells_is_found_by_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [
     b"not json", b"[]", b"{}", b'{"cells": 3}', b'{"cells": [3]}', b'{"cells": [{"cell_type": "code"}]}',
     b'{"cells": [{"cell_type": "code", "source": 3}]}', b"\xff\xfe", b"[" * 100_000,
-    b'{"cells": [{"cell_type": "code", "source": "", "metadata": []}]}'])
+    b'{"cells": [{"cell_type": "code", "source": 5, "metadata": []}]}'])
 def test_file_that_is_no_notebook_is_said_so(file: Path, content: bytes) -> None:
     file.write_bytes(content)
 

@@ -102,25 +102,39 @@ def answer_in_file(question: Question, path: Path) -> Found:
     Raises:
         AnswerMissing: for a file that cannot be read as such, or that holds no answer cell.
     """
-    cells = read_cells(path)
+    found = answer_in_cells(question, read_cells(path))
+    if found is None:
+        raise AnswerMissing(f"{path.name}: no cell begins with {question.marker!r}. Put that line above your "
+                            f"{question.answer}.")
+    return found
+
+
+def answer_in_cells(question: Question, cells: list[Cell]) -> Found | None:
+    """The answer among these cells, None if it is not there. Raises AnswerMissing if it is too long."""
     for found in (_by_id(question, cells), _by_marker(question, cells), _by_place(question, cells)):
         if found is not None:
             return _limited(found)
-    raise AnswerMissing(f"{path.name}: no cell begins with {question.marker!r}. Put that line above your "
-                        f"{question.answer}.")
+    return None
 
 
 def read_cells(path: Path) -> list[Cell]:
     """The code cells of a file, in order. Raises AnswerMissing if it is no such file."""
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise AnswerMissing(f"{path.name}: larger than {MAX_FILE // MiB} MiB, it was not read.")
-        text = path.read_text(encoding="utf-8")
-        return _notebook_cells(json.loads(text)) if path.suffix == ".ipynb" else _percent_cells(text)
+        with path.open("rb") as file:
+            return parse_cells(path.name, file.read(MAX_FILE + 1))
     except OSError as failure:
         raise AnswerMissing(f"{path.name}: {failure.strerror}.") from failure
+
+
+def parse_cells(name: str, content: bytes) -> list[Cell]:
+    """The code cells in the content of file `name`. Raises AnswerMissing if it is no such file."""
+    if len(content) > MAX_FILE:
+        raise AnswerMissing(f"{name}: larger than {MAX_FILE // MiB} MiB, it was not read.")
+    try:
+        text = content.decode("utf-8-sig")
+        return _notebook_cells(json.loads(text)) if name.endswith(".ipynb") else _percent_cells(text)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
-        raise AnswerMissing(f"{path.name}: this is not a notebook file.") from failure
+        raise AnswerMissing(f"{name}: this is not a notebook file.") from failure
 
 
 def _notebook_cells(data: Any) -> list[Cell]:
@@ -129,9 +143,14 @@ def _notebook_cells(data: Any) -> list[Cell]:
         if cell["cell_type"] == "code":
             source = cell["source"]
             source = source if isinstance(source, str) else "".join(source)
-            grade = cell.get("metadata", {}).get("nbgrader", {})
-            cells.append(Cell(str(cell.get("id", "")), str(grade.get("grade_id", "")), source))
+            cells.append(Cell(str(cell.get("id", "")), _grade_id(cell.get("metadata")), source))
     return cells
+
+
+def _grade_id(metadata: object) -> str:
+    """nbgrader's name of a cell; empty if its metadata, which may be anything, hold none."""
+    record = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    return str(record.get("grade_id", "")) if isinstance(record, dict) else ""
 
 
 def _percent_cells(text: str) -> list[Cell]:
@@ -173,6 +192,6 @@ def _by_place(question: Question, cells: list[Cell]) -> Found | None:
 
 
 def _limited(found: Found) -> Found:
-    if len(found.source.encode()) > MAX_ANSWER:
+    if len(found.source.encode(errors="surrogatepass")) > MAX_ANSWER:
         raise AnswerMissing(f"The answer is longer than {MAX_ANSWER // KiB} KiB; it was not read.")
     return found

@@ -86,11 +86,12 @@ def run_case(answer: Answer, asked: Question, case: Case) -> CaseResult:
 def explain_failure(asked: Question, failure: AnswerRaised | AnswerEnded) -> Wrong:
     """An answer that broke down, told as a wrong one."""
     if isinstance(failure, AnswerEnded):
-        return Wrong(f"Your answer did not come back: {failure}.")
+        return Wrong(f"Your answer did not come back: {failure}.", cause=failure.cause)
     if (failure.kind, failure.text) == ("NotImplementedError", ""):
         return Wrong("Not written yet: replace the line `raise NotImplementedError()` in the cell that "
-                     f"begins with `{asked.marker}`.")
-    return Wrong(why_it_raised(asked, failure), trace=tuple(printable(line, 200) for line in failure.trace))
+                     f"begins with `{asked.marker}`.", cause="missing")
+    return Wrong(why_it_raised(asked, failure), trace=tuple(printable(line, 200) for line in failure.trace),
+                 cause="error")
 
 
 def why_it_raised(asked: Question, failure: AnswerRaised) -> str:
@@ -108,11 +109,11 @@ def failed(case: Case, wrong: Wrong) -> CaseResult:
     """A failed case; of a hidden one only the name is told."""
     if case.guards:
         return CaseResult(case.name, 0, 0, FAIL, hidden=True,
-                          text="This hidden check failed. Its numbers are not shown.")
+                          text="This hidden check failed. Its numbers are not shown.", cause=wrong.cause)
     pairs = (("Given", wrong.given), ("Expected", wrong.expected), ("Your answer", wrong.got))
     facts = tuple((label, printable(value, 500)) for label, value in pairs if value)
     return CaseResult(case.name, case.points, 0, FAIL, printable(wrong.text), facts, wrong.trace,
-                      MISCONCEPTIONS.get(wrong.misconception))
+                      MISCONCEPTIONS.get(wrong.misconception), cause=wrong.cause)
 
 
 def told_once(outcomes: list[CaseResult]) -> list[CaseResult]:
@@ -132,26 +133,30 @@ def verdict(asked: Question, outcomes: list[CaseResult], hidden: Sequence[Case],
     outcomes = told_once(outcomes)
     lost = {case.guards for case, outcome in zip(hidden, outcomes[len(asked.cases):], strict=True)
             if outcome.status == FAIL}
-    cases = tuple(CaseResult(o.name, o.points, 0, o.status, "A hidden check took these points away.")
+    cases = tuple(CaseResult(o.name, o.points, 0, o.status, "A hidden check took these points away.",
+                             cause="wrong")
                   if o.name in lost and o.status == PASS else o for o in outcomes)
     solved = all(outcome.status == PASS for outcome in outcomes)
     return Result(asked.id, asked.title, asked.points, cases, () if hidden else asked.hidden, notes,
                   printed, (asked.notice, reference_source(asked)) if solved else ("", ""))
 
 
-def without_answer(asked: Question, why: str) -> Result:
+def without_answer(asked: Question, why: str, cause: str = "missing") -> Result:
     """The result when there is nothing to judge."""
-    cases = tuple(CaseResult(case.name, case.points, 0, NOT_RUN) for case in asked.cases)
+    cases = tuple(CaseResult(case.name, case.points, 0, NOT_RUN, cause=cause) for case in asked.cases)
     return Result(asked.id, asked.title, asked.points, cases, asked.hidden, (why,))
 
 
-def hidden_cases(asked: Question) -> tuple[Case, ...]:
+def hidden_cases(asked: Question, folder: str = "") -> tuple[Case, ...]:
     """The hidden checks of a question; none where the grader's files are not at hand.
 
+    Args:
+        folder: where they lie; without it, what XIPLAB_HIDDEN says.
+
     Raises:
-        OSError: ENOENT if XIPLAB_HIDDEN names a folder without the file.
+        OSError: ENOENT if the folder lacks the exercise's file.
     """
-    folder = os.environ.get("XIPLAB_HIDDEN")
+    folder = folder or os.environ.get("XIPLAB_HIDDEN", "")
     if not folder:
         return ()
     exercise = asked.id.partition(".")[0]

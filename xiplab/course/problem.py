@@ -42,10 +42,11 @@ class Wrong(Exception):
         given, expected, got: the smallest example, as text; empty where it would give all away.
         misconception: id in the catalogue, empty if the answer fits none.
         trace: the answer's own lines that led to an exception.
+        cause: what kind of failure it is; CAUSES in result.py lists them.
     """
 
     def __init__(self, text: str, *, given: str = "", expected: str = "", got: str = "",
-                 misconception: str = "", trace: tuple[str, ...] = ()) -> None:
+                 misconception: str = "", trace: tuple[str, ...] = (), cause: str = "wrong") -> None:
         super().__init__(text)
         self.text = text
         self.given = given
@@ -53,6 +54,7 @@ class Wrong(Exception):
         self.got = got
         self.misconception = misconception
         self.trace = trace
+        self.cause = cause
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,15 @@ def _raised(report: dict[str, Any]) -> AnswerRaised:
 
 
 class AnswerEnded(Exception):
-    """The answer's process is gone, or had to be stopped; the text says why, for people."""
+    """The answer's process is gone, or had to be stopped; the text says why, for people.
+
+    Attributes:
+        cause: "timeout" if its time was used up, else "crash".
+    """
+
+    def __init__(self, why: str, cause: str = "crash") -> None:
+        super().__init__(why)
+        self.cause = cause
 
 
 def package_folders() -> list[str]:
@@ -115,7 +123,7 @@ class Worker:
         self._requests = 0
         self._output = bytearray()
         self._output_total = 0
-        self._ended = ""
+        self._ended: AnswerEnded | None = None
         self._send({"limits": self.limits.as_resources(), "masked": masked or {}, "path": package_folders()})
 
     def __enter__(self) -> Worker:
@@ -142,14 +150,14 @@ class Worker:
 
     def close(self) -> None:
         """End the process and all its children."""
-        self._kill("the judge is done with it")
+        self._kill(AnswerEnded("the judge is done with it"))
         for pipe in self._pipes:
             pipe.close()
         self._folder.cleanup()
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
-            raise AnswerEnded(self._ended)
+            raise AnswerEnded(str(self._ended), self._ended.cause)
         self._requests += 1
         self._send({"n": self._requests, **request})
         return self._understand(self._read_line())
@@ -158,7 +166,7 @@ class Worker:
         try:
             os.write(self._to_worker, json.dumps(message).encode() + b"\n")
         except BrokenPipeError:
-            self._give_up(self._why_it_ended())
+            self._give_up(*self._why_it_ended())
 
     def _read_line(self) -> bytes:
         """The next line of the worker; what the answer prints meanwhile is collected."""
@@ -166,13 +174,14 @@ class Worker:
         while not line.endswith(b"\n"):
             ready = select.select(watched, [], [], max(0.0, self._deadline - time.monotonic()))[0]
             if not ready:
-                self._give_up(f"it was not done after {self.limits.wall:g} seconds and was stopped")
+                self._give_up(f"it was not done after {self.limits.wall:g} seconds and was stopped",
+                              "timeout")
             if self._noise in ready and not self._take_output(os.read(self._noise, 64 * KiB)):
                 watched.remove(self._noise)
             if self._from_worker in ready:
                 piece = os.read(self._from_worker, 64 * KiB)
                 if not piece:
-                    self._give_up(self._why_it_ended())
+                    self._give_up(*self._why_it_ended())
                 line += piece
             if len(line) > MAX_REPLY:
                 self._give_up(f"it handed over more than {MAX_REPLY // MiB} MiB and was stopped")
@@ -196,30 +205,31 @@ class Worker:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self._give_up("it wrote into the judge's pipe and was stopped")
 
-    def _why_it_ended(self) -> str:
-        """Why the process is gone, in words."""
+    def _why_it_ended(self) -> tuple[str, str]:
+        """Why the process is gone, in words, and the cause. A sandbox tells signal n as 128 + n."""
         self._drain_output()
         try:
             code = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
-            return "it closed the judge's pipe and was stopped"
-        if code in (-signal.SIGXCPU, -signal.SIGKILL):
-            return f"it used up its {self.limits.cpu} s of processor time and was stopped"
+            return "it closed the judge's pipe and was stopped", "crash"
+        if abs(code) % 128 in (signal.SIGXCPU, signal.SIGKILL) and not 0 <= code < 128:
+            return f"it used up its {self.limits.cpu} s of processor time and was stopped", "timeout"
         if code < 0:
-            return f"its process was ended by signal {-code} ({signal.Signals(-code).name})"
-        return f"it ended its own process (exit code {code})"
+            return f"its process was ended by signal {-code} ({signal.Signals(-code).name})", "crash"
+        return f"it ended its own process (exit code {code})", "crash"
 
     def _drain_output(self) -> None:
         while select.select([self._noise], [], [], 0)[0]:
             if not self._take_output(os.read(self._noise, 64 * KiB)):
                 break
 
-    def _give_up(self, why: str) -> None:
-        self._kill(why)
-        raise AnswerEnded(self._ended)
+    def _give_up(self, why: str, cause: str = "crash") -> None:
+        raise self._kill(AnswerEnded(why, cause))
 
-    def _kill(self, why: str) -> None:
-        self._ended = self._ended or why
+    def _kill(self, ending: AnswerEnded) -> AnswerEnded:
+        """End the process and all its children; returns why it ended first."""
+        self._ended = self._ended or ending
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        return self._ended

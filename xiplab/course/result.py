@@ -20,6 +20,10 @@ from xiplab.course.problem import Misconception
 
 PASS, FAIL, NOT_RUN = "pass", "fail", "not run"
 
+CAUSES = ("broken check", "timeout", "crash", "missing", "error", "wrong")
+"""Why a check failed, gravest first: its own mistake; time used up, process gone, nothing there or not
+written, raised, not right."""
+
 SIGNS = {PASS: "✓ right", FAIL: "✗ wrong", NOT_RUN: "– not run"}
 
 
@@ -38,6 +42,7 @@ class CaseResult:
         status: PASS, FAIL or NOT_RUN. earned: of `points`.
         text: what happened. facts: (label, value) pairs, the smallest example.
         trace: the answer's own lines that led to an exception.
+        cause: of CAUSES; empty for a check that passed.
     """
 
     name: str
@@ -49,6 +54,7 @@ class CaseResult:
     trace: tuple[str, ...] = ()
     misconception: Misconception | None = None
     hidden: bool = False
+    cause: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,12 @@ class Result:
         return all(case.status == PASS for case in self.cases)
 
     @property
+    def outcome(self) -> str:
+        """The result in one word: right, or the gravest of the causes."""
+        met = {case.cause for case in self.cases}
+        return next((cause for cause in CAUSES if cause in met), "right")
+
+    @property
     def misconceptions(self) -> tuple[str, ...]:
         """The ids of the misconceptions named, each once."""
         named = (case.misconception for case in self.cases)
@@ -93,7 +105,8 @@ class Result:
         return repr(float(self.earned))
 
     def to_data(self) -> dict[str, Any]:
-        return {**asdict(self), "earned": self.earned, "solved": self.solved}
+        return {**asdict(self), "earned": self.earned, "solved": self.solved,
+                "outcome": self.outcome}
 
     def headline(self) -> str:
         return f"{self.question} {self.title} – {self.earned:g} of {self.points:g} points"

@@ -1,0 +1,202 @@
+"""Grading a class: every question of every submission, through the judge of the notebook.
+
+    SUBMISSIONS  ->  grade_submission (one task for each)  ->  OUT/results.jsonl
+
+Each task reads one submission and judges its questions one after another; any
+concurrent.futures.Executor carries the tasks, here a pool of processes. A finished submission is
+written at once, as one line. After an interrupt the same command goes on: what is written and has
+not changed since is not judged again. At the end the lines stand in the order of the submissions,
+so that the file is the same however many workers there were.
+
+What goes wrong with an answer costs the question it belongs to. What goes wrong in a check itself
+is told as the check's mistake, for the instructor to look at.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from xiplab.course.answer import AnswerMissing
+from xiplab.course.judge import hidden_cases, judge, without_answer
+from xiplab.course.problem import EXERCISES, Question, questions
+from xiplab.course.process import unchanged
+from xiplab.course.result import Result
+from xiplab.course.sandbox import sandbox
+from xiplab.course.submission import (
+    Document,
+    Submission,
+    find_answer,
+    read_submission,
+    shown,
+    submissions_in,
+)
+
+RESULTS = "results.jsonl"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be graded and how.
+
+    Attributes:
+        exercises: their numbers ("00"). hidden: the folder of the hidden checks, may be empty.
+        walled: answers run in the sandbox, where there is one.
+    """
+
+    exercises: tuple[str, ...] = EXERCISES
+    hidden: str = ""
+    walled: bool = True
+
+    def questions(self) -> Iterator[Question]:
+        for exercise in self.exercises:
+            yield from questions(exercise)
+
+    def check(self) -> None:
+        """Refuse now what would fail in every submission.
+
+        Raises:
+            OSError: ENOENT for an unknown exercise, or one without its hidden checks.
+        """
+        for exercise in self.exercises:
+            if exercise not in EXERCISES:
+                raise OSError(errno.ENOENT, f"exercise {exercise!r}: not one of {', '.join(EXERCISES)}")
+        for asked in self.questions():
+            hidden_cases(asked, self.hidden)
+
+
+def grade_submission(submission: Submission, task: Task) -> dict[str, Any]:
+    """One submission's results, as plain data."""
+    documents, troubles = read_submission(submission)
+    wall = sandbox()
+    results = [grade_question(asked, documents, task) for asked in task.questions()]
+    return {"learner": submission.learner, "path": submission.path.name,
+            "fingerprint": submission.fingerprint(),
+            "earned": sum(result.earned for result in results),
+            "points": sum(result.points for result in results), "troubles": troubles,
+            "sandbox": wall.text if task.walled else "not sandboxed (as asked)",
+            "results": [result.to_data() for result in results]}
+
+
+def grade_question(asked: Question, documents: list[Document], task: Task) -> Result:
+    """The judge's result; without an answer, and if a check breaks, the reason in its place."""
+    try:
+        found = find_answer(asked, documents)
+        hidden = hidden_cases(asked, task.hidden)
+        return judge(asked, found, hidden, wrap=sandbox().wrap if task.walled else unchanged)
+    except AnswerMissing as missing:
+        return without_answer(asked, str(missing))
+    except Exception as failure:
+        return without_answer(asked, "A check broke on this answer; an instructor has to look at it: "
+                                     f"{shown(repr(failure))}.", "broken check")
+
+
+def read_results(path: Path) -> list[dict[str, Any]]:
+    """The submissions that are graded so far; a line cut short by an interrupt is none."""
+    results = []
+    for line in path.read_text(encoding="ascii").splitlines() if path.exists() else []:
+        try:
+            results.append(json.loads(line))
+        except ValueError:
+            continue
+    return results
+
+
+def write_results(path: Path, results: Sequence[dict[str, Any]]) -> None:
+    """Replace the file at once, so that an interrupt leaves the old or the new one."""
+    part = path.with_suffix(".part")
+    part.write_text("".join(f"{json.dumps(result)}\n" for result in results), encoding="ascii")
+    os.replace(part, path)
+
+
+def grade(submissions: Sequence[Submission], out: Path, task: Task, executor: Executor,
+          done: Callable[[dict[str, Any]], None]) -> list[dict[str, Any]]:
+    """Grade all submissions that are not graded yet; returns the results of all, in their order.
+
+    Args:
+        done: called with each result, also with those that were there before.
+    Raises:
+        OSError: ECHILD if a judging process was killed; what was done is kept.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / RESULTS
+    asked = [question.id for question in task.questions()]
+    known = {submission.path.name: submission for submission in submissions}
+    graded = {result["path"]: result for result in read_results(path)
+              if is_current(result, known.get(result["path"]), asked)}
+    write_results(path, list(graded.values()))
+    for result in graded.values():
+        done(result)
+    left = [submission for submission in submissions if submission.path.name not in graded]
+    with path.open("a", encoding="ascii") as file:
+        for result in _carried(left, task, executor):
+            file.write(f"{json.dumps(result)}\n")
+            file.flush()
+            graded[result["path"]] = result
+            done(result)
+    results = [graded[submission.path.name] for submission in submissions]
+    write_results(path, results)
+    return results
+
+
+def is_current(result: dict[str, Any], submission: Submission | None, asked: Sequence[str]) -> bool:
+    """A result is of the submission as it now lies there, and of the questions now asked."""
+    return (submission is not None and result["fingerprint"] == submission.fingerprint()
+            and [one["question"] for one in result["results"]] == list(asked))
+
+
+def _carried(submissions: Sequence[Submission], task: Task, executor: Executor) -> Iterator[dict[str, Any]]:
+    """The results as they come; if the caller stops, what has not begun is given up."""
+    futures = [executor.submit(grade_submission, submission, task) for submission in submissions]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    except (BrokenProcessPool, CancelledError) as failure:
+        raise OSError(errno.ECHILD, f"a judging process ended ({failure}); the same command goes on where "
+                                    "it stopped") from failure
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def pool(workers: int) -> ProcessPoolExecutor:
+    """Processes that each start anew: none inherits a thread or a descriptor of this one."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+
+
+def main(folder: Path, out: Path, task: Task, workers: int) -> int:
+    """The command `xiplab grade`. Returns the exit status: 0 when all is graded."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    task.check()
+    submissions = submissions_in(folder)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    if task.walled and not sandbox().stands:
+        errors.print(escape(sandbox().text))
+    with pool(workers) as executor, Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=errors) as progress:
+        bar = progress.add_task("grading", total=len(submissions))
+        results = grade(submissions, out, task, executor,
+                        lambda result: progress.update(bar, advance=1, description=escape(result["learner"])))
+    for result in results:
+        print(line_of(result))
+    print(f"{len(results)} submissions, {results[0]['sandbox']}; everything is in {out / RESULTS}.")
+    return 0
+
+
+def line_of(result: dict[str, Any]) -> str:
+    """One submission in a line: learner, points, what is not right, what could not be read."""
+    faults = [f"{one['question']} {one['outcome']}" for one in result["results"] if one["outcome"] != "right"]
+    return "  ".join([f"{result['learner']}: {result['earned']:g} of {result['points']:g}",
+                      ", ".join(faults), *result["troubles"]]).rstrip()
