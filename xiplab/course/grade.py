@@ -28,7 +28,7 @@ from typing import Any
 from xiplab.course.answer import AnswerMissing
 from xiplab.course.judge import hidden_cases, judge, without_answer
 from xiplab.course.problem import EXERCISES, Question, questions
-from xiplab.course.process import unchanged
+from xiplab.course.process import Limits, unchanged
 from xiplab.course.result import Result
 from xiplab.course.sandbox import sandbox
 from xiplab.course.submission import (
@@ -49,12 +49,13 @@ class Task:
 
     Attributes:
         exercises: their numbers ("00"). hidden: the folder of the hidden checks, may be empty.
-        walled: answers run in the sandbox, where there is one.
+        walled: answers run in the sandbox, where there is one. limits: what one answer may use.
     """
 
     exercises: tuple[str, ...] = EXERCISES
     hidden: str = ""
     walled: bool = True
+    limits: Limits = Limits()
 
     def questions(self) -> Iterator[Question]:
         for exercise in self.exercises:
@@ -91,7 +92,8 @@ def grade_question(asked: Question, documents: list[Document], task: Task) -> Re
     try:
         found = find_answer(asked, documents)
         hidden = hidden_cases(asked, task.hidden)
-        return judge(asked, found, hidden, wrap=sandbox().wrap if task.walled else unchanged)
+        wrap = sandbox().wrap if task.walled else unchanged
+        return judge(asked, found, hidden, limits=task.limits, wrap=wrap)
     except AnswerMissing as missing:
         return without_answer(asked, str(missing))
     except Exception as failure:

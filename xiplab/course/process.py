@@ -212,10 +212,11 @@ class Worker:
             code = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
             return "it closed the judge's pipe and was stopped", "crash"
-        if abs(code) % 128 in (signal.SIGXCPU, signal.SIGKILL) and not 0 <= code < 128:
+        number = -code if code < 0 else code - 128
+        if number in (signal.SIGXCPU, signal.SIGKILL):
             return f"it used up its {self.limits.cpu} s of processor time and was stopped", "timeout"
-        if code < 0:
-            return f"its process was ended by signal {-code} ({signal.Signals(-code).name})", "crash"
+        if number in set(signal.Signals):
+            return f"its process was ended by signal {number} ({signal.Signals(number).name})", "crash"
         return f"it ended its own process (exit code {code})", "crash"
 
     def _drain_output(self) -> None:

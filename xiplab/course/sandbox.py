@@ -113,7 +113,8 @@ def _system() -> list[str]:
             options += ["--symlink", os.readlink(name), name]
         elif os.path.isdir(name):
             options += ["--ro-bind", name, name]
-    return [*options, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    cache = "/etc/ld.so.cache"
+    return [*options, "--perms", "0755", "--dir", "/etc", "--ro-bind-try", cache, cache]
 
 
 def _packages() -> list[str]:

@@ -80,7 +80,7 @@ def submissions_in(folder: Path) -> list[Submission]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.is_symlink():
             continue
-        if path.is_dir() or path.suffix in (*KINDS, ".zip"):
+        if path.is_dir() or (path.is_file() and path.suffix in (*KINDS, ".zip")):
             found.append(Submission(shown(path.name if path.is_dir() else path.stem), path))
     if not found:
         raise OSError(errno.ENODATA, f"{folder}: no folder, .ipynb, .py or .zip of a learner in it")
