@@ -147,5 +147,6 @@ def test_command_grades_and_says_where(folder: Path, tmp_path: Path,
     assert status == 0
     assert "ada: 6 of 6\n" in shown.out
     assert "sandboxed (" in shown.out
-    assert RESULTS in shown.out
+    assert str(tmp_path / "out" / "index.html") in shown.out
+    assert (tmp_path / "out" / "index.html").is_file()
     assert "4/4" in shown.err

@@ -29,6 +29,7 @@ from xiplab.course.answer import AnswerMissing
 from xiplab.course.judge import hidden_cases, judge, without_answer
 from xiplab.course.problem import EXERCISES, Question, questions
 from xiplab.course.process import Limits, unchanged
+from xiplab.course.report import write_report
 from xiplab.course.result import Result
 from xiplab.course.sandbox import sandbox
 from xiplab.course.submission import (
@@ -191,9 +192,10 @@ def main(folder: Path, out: Path, task: Task, workers: int) -> int:
         bar = progress.add_task("grading", total=len(submissions))
         results = grade(submissions, out, task, executor,
                         lambda result: progress.update(bar, advance=1, description=escape(result["learner"])))
+    write_report(results, out)
     for result in results:
         print(line_of(result))
-    print(f"{len(results)} submissions, {results[0]['sandbox']}; everything is in {out / RESULTS}.")
+    print(f"{len(results)} submissions, {results[0]['sandbox']}; the report is {out / 'index.html'}.")
     return 0
 
 
