@@ -16,7 +16,8 @@ from xiplab.widgets.scene import SceneView
 
 EXPERIMENTS = {
     "BlockMapView": "block_map:BlockMap", "CopiesView": "copies:Disk", "DevicesView": "devices:Devices",
-    "Ext2BytesView": "ext2_bytes:Ext2Bytes", "FlashView": "flash:Flash", "HighmemView": "highmem:Highmem",
+    "ExecuteView": "execute:Execute", "Ext2BytesView": "ext2_bytes:Ext2Bytes", "FlashView": "flash:Flash",
+    "HighmemView": "highmem:Highmem",
     "MapInPlaceView": "mapping:MapInPlace", "LoadingView": "modules:Loading",
     "OwnComputerView": "own_computer:OwnComputer", "ReadWriteView": "read_write:ReadWrite",
     "SegmentsView": "segments:Segments",

@@ -1,0 +1,52 @@
+"""Notebook 08: its gap can be filled, its task be solved, and its last cell executes if it is allowed to."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xiplab.host import code
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "08_execute.ipynb"
+
+
+@pytest.fixture(scope="module")
+def cells() -> dict[str, str]:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    return {cell["id"]: "".join(cell["source"]) for cell in notebook["cells"]}
+
+
+def printed(*sources: str) -> list[str]:
+    out, names = io.StringIO(), dict[str, Any]()
+    with contextlib.redirect_stdout(out):
+        for source in sources:
+            exec(source, names)
+    return out.getvalue().splitlines()
+
+
+def test_gap_is_filled_by_the_programs_own_entry(cells: dict[str, str]) -> None:
+    filled = cells["yours-gap"].replace("experiment.sign()", 'experiment.entry("hello")')
+
+    assert "exit() with 0" in printed(cells["build"], cells["yours-gap"])[-1]
+    assert "exit() with 7" in printed(cells["build"], filled)[-1]
+
+
+def test_task_is_solved_by_what_the_solution_says(cells: dict[str, str]) -> None:
+    solution = cells["yours-solution"].split("```python\n")[1].split("```")[0]
+    asked = cells["yours-own"].split("\n\n\n")[1]
+
+    assert printed(cells["build"], cells["yours-own"]) == ["not written yet"]
+    assert printed(cells["build"], solution, asked) == ["42"]
+
+
+@pytest.mark.skipif(bool(code.unavailable()), reason=code.unavailable())
+def test_own_computer_executes_only_if_it_is_allowed_to(cells: dict[str, str]) -> None:
+    allowed = cells["real-run"].replace('allowed = "no"', 'allowed = "yes"')
+
+    assert printed(cells["build"], cells["real-run"]) == []
+    assert printed(cells["build"], allowed) == ["42", "43"]
