@@ -54,7 +54,8 @@ def _registers(experiment: Execute) -> panels.TablePanel:
         {"text": f"{value:#x}", "marks": ["changed"] if value != before[number] else []}
         for number, value in enumerate(experiment.registers(experiment.shown))]
     rows: list[panels.Row] = [
-        {"cells": [f"r{number}", values[number], f"r{number + 8}", values[number + 8]]} for number in range(8)]
+        {"cells": [f"r{number}", values[number], f"r{number + 8}", values[number + 8]]}
+        for number in range(8)]
     return {"kind": "table", "area": "registers", "title": f"Registers of {experiment.shown}",
             "role": "program", "columns": ["", "value", "", "value"], "rows": rows}
 
@@ -91,7 +92,8 @@ def _bytes(experiment: Execute) -> panels.BytesPanel:
     data = segment.mem[start:start + BYTES_SHOWN].tobytes()
     marks = {where: experiment.marks(f"byte:{where:#x}") for where in range(start, start + BYTES_SHOWN)}
     return {"kind": "bytes", "area": "bytes", "title": "Segment PROGRAMS", "role": "storage",
-            "where": f"frame {(segment.start + at) >> PAGE_SHIFT:#x}", "data": data, "start": start, "columns": COLUMNS,
+            "where": f"frame {(segment.start + at) >> PAGE_SHIFT:#x}", "data": data, "start": start,
+            "columns": COLUMNS,
             "rows": BYTES_SHOWN // COLUMNS, "at": at, "key": "byte", "edit": "patch",
             "marks": {where: some for where, some in marks.items() if some},
             "note": "Type a new value: it is the next instruction's byte in every guest."}
