@@ -36,7 +36,7 @@ PAGE = """<!DOCTYPE html>
 <title>{title}</title><style>
 :root {{ color-scheme: light dark }}
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem }}
-table {{ border-collapse: collapse }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto }}
 th, td {{ text-align: left; padding: .2rem .8rem .2rem 0;
   border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) }}
 pre {{ overflow-x: auto }}
