@@ -168,10 +168,11 @@ def test_dup2_closes_what_was_there(side: Side, fds: dict[str, int]) -> None:
 
 
 def test_fcntl_dupfd_gives_the_lowest_from_its_argument_on(side: Side, fds: dict[str, int]) -> None:
-    first = side.fcntl(fds["r"], F_DUPFD, 200)
-    second = side.fcntl(fds["r"], F_DUPFD_CLOEXEC, 200)
+    free = 10 + max(map(int, os.listdir("/dev/fd")))
+    first = side.fcntl(fds["r"], F_DUPFD, free)
+    second = side.fcntl(fds["r"], F_DUPFD_CLOEXEC, free)
 
-    assert (first, second) == (200, 201)
+    assert (first, second) == (free, free + 1)
     assert (side.fcntl(first, F_GETFD), side.fcntl(second, F_GETFD)) == (0, 1)
     side.fcntl(first, F_SETFD, 1)
     side.fcntl(second, F_SETFD, 0)
