@@ -352,9 +352,10 @@ assert 0.7 < in_place.total / cached.total < 0.8
 print(f"page tables: {in_place.frames['page tables'] / in_place.total:.0%} of all frames in place")
 
 # %% bill-words [markdown]
-# The lines of text and rodata stay where they are, however many guests come. What a program stores to, and
-# its page tables, each guest pays for. Our programs are tiny: each of their files has one page of text.
-# A real library has hundreds, and in place they still cost nothing per guest.
+# Text and rodata in place are divided by more and more guests, until their bars cannot be seen. What a
+# program stores to, and its page tables, each guest pays for. Some *cache* stays even in place: blocks of
+# the file system itself, such as inodes. Our programs are tiny: each of their files has one page of text.
+# However large a library is, in place its text costs nothing per guest.
 
 # %% real [markdown]
 # ## On your own computer (1 minute)
