@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -292,11 +293,8 @@ def test_window_of_64_kib_is_drawn_in_time(
         scene = staticmethod(whole)
 
     shown = ViewOnPage(new_page(), LargeView(Sample()))
-    for _ in range(3):  # other programs may disturb a measurement, but not three in a row
-        times = sorted(shown.page.evaluate(LATENCY, 33)[3:])
-        median, p95 = statistics.median(times), times[int((len(times) - 1) * 0.95)]
-        if median < 100 and p95 < 200:
-            break
+    times = sorted(shown.page.evaluate(LATENCY, 33)[3:])
+    median, p95 = statistics.median(times), times[math.ceil(len(times) * 0.95) - 1]
     record_property("step to picture", f"median {median:.0f} ms, 95th percentile {p95:.0f} ms")
     (artifacts / "latency-scene.json").write_text(json.dumps({"median_ms": median, "p95_ms": p95}) + "\n")
 
