@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xiplab.course.process import AnswerEnded, AnswerRaised, Limits, Worker
-from xiplab.course.worker import Record, decode, encode
+from xiplab.course.worker import Record
 from xiplab.units import MiB
 
 SHORT = Limits(wall=3, cpu=1)
@@ -35,8 +35,9 @@ def outcome(source: str, name: str = "answer", limits: Limits = SHORT, **options
 @pytest.mark.parametrize("value", [
     None, True, -1, 10**40, 1.5, "a\nb", b"\x00\xff", [1, [2]], (1, (b"x",)), {"a": (1,), 2: None}, {1, 2},
     Record(start=1, inner=Record(end=2))], ids=repr)
-def test_encode_decode_keep_value_and_type(value: object) -> None:
-    again = decode(encode(value))
+def test_plain_data_and_records_come_back_as_they_went(worker: Worker, value: object) -> None:
+    worker.run("def answer(value): return value")
+    again = worker.call("answer", value)
 
     assert again == value
     assert type(again) is type(value)

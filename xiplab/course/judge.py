@@ -54,7 +54,7 @@ def judge(asked: Question, found: Found, hidden: Sequence[Case] = (), *, limits:
           wrap: Callable[[list[str]], list[str]] = unchanged) -> Result:
     """Run the answer in a fresh worker and every check on it."""
     masked = {module: list(names) for module, names in asked.masked.items()}
-    with Worker(masked, limits, wrap) as worker:
+    with Worker(masked, limits, wrap, asked.shows) as worker:
         broken = run_answer(worker, asked, found.source)
         outcomes = [broken(case) if broken else run_case(worker, asked, case)
                     for case in (*asked.cases, *hidden)]

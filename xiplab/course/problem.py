@@ -19,6 +19,7 @@ import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from random import Random
 from typing import Any, Protocol, TypeAlias
 
@@ -132,6 +133,7 @@ class Question:
         answer: the function that the learner writes. lines: how many lines that takes, about.
         prelude: run in the worker before the answer: the imports of the notebook's first cell.
         masked: functions of the package that an answer cannot call, by module.
+        shows: what an answer may see of the judge's objects, field names by type (handles.py).
         hidden: what the hidden checks look at, one phrase each.
         situation: for a predict question, the text of variant n, line by line.
         notice: what to notice once it is solved. reference: "module:function" to compare with.
@@ -146,6 +148,7 @@ class Question:
     lines: str = ""
     prelude: str = ""
     masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shows: Mapping[type, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     situation: Callable[[int], tuple[str, ...]] | None = None
     notice: str = ""
@@ -166,7 +169,9 @@ class Question:
         return f"# Your turn: {self.id}"
 
 
-EXERCISES = ("00",)
+QUESTIONS = Path(__file__).with_name("questions")
+EXERCISES = tuple(sorted(path.stem[2:] for path in QUESTIONS.glob("ex[0-9][0-9].py")))
+"""The numbers of the exercises: those whose file is there."""
 
 
 def questions(exercise: str) -> tuple[Question, ...]:

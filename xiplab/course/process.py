@@ -5,6 +5,10 @@
         worker.call("direct_access", record, 8)     # plain data comes back, or AnswerRaised
     worker.printed                                  # what the answer printed
 
+Arguments may be objects and functions of the judge (handles.py); while the answer runs it calls those
+functions, and they may call the answer again. What they raise is raised in the answer; a verdict
+(Wrong) waits until the answer has come back, and nothing that the answer does can stop it.
+
 The process is new for each question, has its own session, an empty working folder and no
 descriptors but its pipes. When it breaks a limit it is killed with all its children, and every later
 request raises AnswerEnded. `wrap` turns the command into one that a sandbox starts.
@@ -24,14 +28,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from xiplab.course import worker
+from xiplab.course.handles import Forged, Handles, Shows
+from xiplab.course.problem import Wrong
 from xiplab.units import GiB, KiB, MiB
 
 MAX_REPLY = 1 * MiB
 MAX_OUTPUT = 8 * MiB
 KEPT_OUTPUT = 64 * KiB
+MAX_DEPTH = 20
+"""Calls of the answer within each other: by a function of the judge that the answer called."""
+
 PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
 
 
@@ -40,6 +49,7 @@ class Limits:
     """What one answer may use. `wall` and `cpu` in seconds, the rest in bytes or pieces.
 
     `processes` counts all processes of the user, so 1 forbids to start any; root is not limited.
+    `asked` is how often an answer may call the judge's functions and look at the judge's objects.
     """
 
     wall: float = 8
@@ -48,6 +58,7 @@ class Limits:
     file_size: int = 8 * MiB
     files: int = 64
     processes: int = 1
+    asked: int = 50_000
 
     def as_resources(self) -> dict[str, int]:
         return {"CPU": self.cpu, "AS": self.address_space, "FSIZE": self.file_size,
@@ -60,21 +71,24 @@ class AnswerRaised(Exception):
     Attributes:
         kind: its type's name. errno: of an OSError, else None. text: its message.
         trace: the answer's own lines that led to it.
+        passed: the exception of a function of the judge, if it is that one which the answer let pass.
     """
 
-    def __init__(self, kind: str, errno: int | None, text: str, trace: list[str]) -> None:
+    def __init__(self, kind: str, errno: int | None, text: str, trace: list[str],
+                 passed: Exception | None = None) -> None:
         super().__init__(f"{kind}: {text}" if text else kind)
         self.kind = kind
         self.errno = errno
         self.text = text
         self.trace = trace
+        self.passed = passed
 
 
-def _raised(report: dict[str, Any]) -> AnswerRaised:
+def _raised(report: dict[str, Any], passed: Exception | None) -> AnswerRaised:
     """The exception that a worker reported; the answer may have forged the report."""
     errno = report["errno"] if isinstance(report["errno"], int) else None
     return AnswerRaised(str(report["type"]), errno, str(report["text"]),
-                        [str(line) for line in report["trace"]])
+                        [str(line) for line in report["trace"]], passed)
 
 
 class AnswerEnded(Exception):
@@ -108,8 +122,12 @@ class Worker:
     """
 
     def __init__(self, masked: dict[str, list[str]] | None = None, limits: Limits | None = None,
-                 wrap: Callable[[list[str]], list[str]] = unchanged) -> None:
+                 wrap: Callable[[list[str]], list[str]] = unchanged, shows: Shows | None = None) -> None:
         self.limits = limits or Limits()
+        self._handles = Handles(shows or {})
+        self._running: list[int] = []
+        self._asked = 0
+        self._verdict: Wrong | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="xiplab-answer-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             wrap([sys.executable, "-I", "-B", str(Path(worker.__file__).resolve())]),
@@ -119,6 +137,7 @@ class Worker:
         pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._pipes = [pipe for pipe in pipes if pipe is not None]
         self._to_worker, self._from_worker, self._noise = (pipe.fileno() for pipe in self._pipes)
+        os.set_blocking(self._to_worker, False)
         self._deadline = time.monotonic() + self.limits.wall
         self._requests = 0
         self._output = bytearray()
@@ -141,8 +160,12 @@ class Worker:
         self._ask({"run": source})
 
     def call(self, name: str, *args: object) -> Any:
-        """Call the answer's function `name`; plain data comes back. Raises AnswerRaised, AnswerEnded."""
-        return self._ask({"call": name, "args": worker.encode(list(args))})
+        """Call the answer's function `name`; plain data comes back, or an object of the judge's.
+
+        Raises:
+            AnswerRaised, AnswerEnded. Wrong: a function of the judge said so.
+        """
+        return self._ask({"call": name, "args": [self._handles.encode(arg) for arg in args]})
 
     def value(self, name: str) -> Any:
         """The answer's global `name`, None if there is none. Raises AnswerRaised, AnswerEnded."""
@@ -158,24 +181,71 @@ class Worker:
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
             raise AnswerEnded(str(self._ended), self._ended.cause)
+        if len(self._running) == MAX_DEPTH:
+            self._give_up(f"it and the judge called each other {MAX_DEPTH} deep and it was stopped")
         self._requests += 1
-        self._send({"n": self._requests, **request})
-        return self._understand(self._read_line())
+        self._running.append(self._requests)
+        try:
+            self._send({"n": self._requests, **request})
+            reply = self._last_message()
+        except AnswerEnded:
+            self._pronounce()
+            raise
+        finally:
+            self._running.pop()
+        self._pronounce()
+        return self._understand(reply)
+
+    def _pronounce(self) -> None:
+        """Raise the verdict that a function of the judge has come to, if any."""
+        verdict, self._verdict = self._verdict, None
+        if verdict is not None:
+            raise verdict
+
+    def _last_message(self) -> dict[str, Any]:
+        """Serve what the answer asks for, until it replies."""
+        while True:
+            message = self._message(self._read_line())
+            if "ask" not in message:
+                return message
+            self._send(self._serve(message["ask"]))
+
+    def _serve(self, question: Any) -> dict[str, Any]:
+        """The reply to what the answer asks for."""
+        self._asked += 1
+        if self._asked > self.limits.asked:
+            self._give_up(f"it asked the judge more than {self.limits.asked:,} times and was stopped")
+        try:
+            return {"said": self._handles.encode(self._handles.perform(question))}
+        except (AnswerEnded, Forged) as failure:
+            if isinstance(failure, AnswerEnded):
+                raise
+            self._give_up("it wrote into the judge's pipe and was stopped")
+        except Wrong as verdict:
+            self._verdict = self._verdict or verdict
+            return {"failed": self._handles.report(verdict)}
+        except Exception as failure:
+            return {"failed": self._handles.report(failure)}
 
     def _send(self, message: dict[str, Any]) -> None:
-        try:
-            os.write(self._to_worker, json.dumps(message).encode() + b"\n")
-        except BrokenPipeError:
-            self._give_up(*self._why_it_ended())
+        left = memoryview(json.dumps(message).encode() + b"\n")
+        while left:
+            patience = max(0.0, self._deadline - time.monotonic())
+            if not select.select([], [self._to_worker], [], patience)[1]:
+                self._give_up(*self._too_late())
+            try:
+                left = left[os.write(self._to_worker, left):]
+            except BrokenPipeError:
+                self._give_up(*self._why_it_ended())
 
     def _read_line(self) -> bytes:
         """The next line of the worker; what the answer prints meanwhile is collected."""
         line, watched = bytearray(), [self._from_worker, self._noise]
         while not line.endswith(b"\n"):
-            ready = select.select(watched, [], [], max(0.0, self._deadline - time.monotonic()))[0]
-            if not ready:
-                self._give_up(f"it was not done after {self.limits.wall:g} seconds and was stopped",
-                              "timeout")
+            patience = self._deadline - time.monotonic()
+            ready = select.select(watched, [], [], max(0.0, patience))[0]
+            if not ready or patience < 0:
+                self._give_up(*self._too_late())
             if self._noise in ready and not self._take_output(os.read(self._noise, 64 * KiB)):
                 watched.remove(self._noise)
             if self._from_worker in ready:
@@ -194,14 +264,24 @@ class Worker:
             self._give_up(f"it printed more than {MAX_OUTPUT // MiB} MiB and was stopped")
         return bool(piece)
 
-    def _understand(self, line: bytes) -> Any:
+    def _too_late(self) -> tuple[str, str]:
+        return f"it was not done after {self.limits.wall:g} seconds and was stopped", "timeout"
+
+    def _message(self, line: bytes) -> dict[str, Any]:
+        """A line as the message it must be: of the innermost request that runs."""
         try:
-            reply = json.loads(line)
-            if reply["n"] != self._requests:
-                raise ValueError("a reply to another request")
+            message: dict[str, Any] = json.loads(line)
+            if message["n"] != self._running[-1]:
+                raise ValueError("of another request")
+            return message
+        except (ValueError, TypeError, KeyError, RecursionError):
+            self._give_up("it wrote into the judge's pipe and was stopped")
+
+    def _understand(self, reply: dict[str, Any]) -> Any:
+        try:
             if "error" in reply:
-                raise _raised(reply["error"])
-            return worker.decode(reply["value"])
+                raise _raised(reply["error"], self._handles.passed_on(reply.get("passed")))
+            return self._handles.decode(reply["value"])
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             self._give_up("it wrote into the judge's pipe and was stopped")
 
@@ -224,7 +304,7 @@ class Worker:
             if not self._take_output(os.read(self._noise, 64 * KiB)):
                 break
 
-    def _give_up(self, why: str, cause: str = "crash") -> None:
+    def _give_up(self, why: str, cause: str = "crash") -> NoReturn:
         raise self._kill(AnswerEnded(why, cause))
 
     def _kill(self, ending: AnswerEnded) -> AnswerEnded:

@@ -10,10 +10,18 @@ imports nothing but the standard library, so it holds no expected value, no chec
     {"n": 3, "value": name}                      ->  reads one global of it
                 <-  {"n": 2, "value": ...}   or   {"n": 2, "error": {...}}
 
+While request 2 runs, the answer may ask the judge, which may call the answer again before it replies:
+
+                <-  {"n": 2, "ask": {"call": 7, "args": [...], "named": {...}}}     function number 7
+                <-  {"n": 2, "ask": {"get": "host", "of": 4}}                       a field of object 4
+                <-  {"n": 2, "ask": {"set": "i_size", "of": 5, "value": 9}}
+    {"said": ...}   or   {"failed": {...}}       ->
+
 One line of JSON each way, on the descriptors that were standard input and output; everything that
 the answer prints goes to standard error. Values are plain data of exact types: None, bool, int,
-float, str, bytes, list, tuple, set, dict, and Record for the judge's objects. A subclass or any
-other object is refused, so a value that claims to equal everything never reaches the judge.
+float, str, bytes, list, tuple, set, dict. What else the judge hands over it keeps: the answer gets a
+number, as a Record, a Thing or a Function, and what it hands back is a number again. Any other object
+of the answer is refused, so a value that claims to equal everything never reaches the judge.
 
 This stops accidents and easy forgeries. It is no wall against a determined attacker: for that,
 the judge puts a sandbox around the process (process.py, `wrap`).
@@ -21,6 +29,7 @@ the judge puts a sandbox around the process (process.py, `wrap`).
 
 from __future__ import annotations
 
+import _thread
 import ast
 import importlib.abc
 import importlib.machinery
@@ -31,33 +40,49 @@ import os
 import resource
 import sys
 import traceback
+from collections.abc import Callable
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, BinaryIO
 
 ANSWER = "<your answer>"
+PLAIN_ERRORS = (TypeError, ValueError, KeyError, IndexError, AttributeError, ZeroDivisionError, OverflowError,
+                NotImplementedError)
 
 
 class Record(SimpleNamespace):
-    """The fields of one of the judge's objects that an answer may look at."""
+    """The fields of one of the judge's objects that an answer may look at, as they were."""
 
 
-def encode(value: object) -> Any:
-    """`value` as JSON data.
-
-    Raises:
-        TypeError: for anything that is not plain data.
-    """
+def encode(value: object, hand_over: Callable[[object], Any]) -> Any:
+    """`value` as JSON data; `hand_over` does so for what is no plain data, or raises TypeError."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) is bytes:
         return {"bytes": value.hex()}
     if type(value) is list or type(value) is tuple or type(value) is set:
-        return {type(value).__name__: [encode(item) for item in value]}
+        return {type(value).__name__: [encode(item, hand_over) for item in value]}
     if type(value) is dict:
-        return {"dict": [[encode(key), encode(item)] for key, item in value.items()]}
-    if type(value) is Record:
-        return {"record": {name: encode(item) for name, item in vars(value).items()}}
-    raise TypeError(f"an answer cannot hand over a value of type {type_name(type(value))}, only plain data")
+        return {"dict": [[encode(key, hand_over), encode(item, hand_over)] for key, item in value.items()]}
+    return hand_over(value)
+
+
+def decode(data: Any, take: Callable[[str, Any], Any]) -> Any:
+    """The value that `encode` wrote; `take` reads what is no plain data, or raises ValueError."""
+    if not isinstance(data, dict):
+        return data
+    (kind, content), = data.items()
+    match kind:
+        case "bytes":
+            return bytes.fromhex(content)
+        case "list":
+            return [decode(item, take) for item in content]
+        case "tuple":
+            return tuple(decode(item, take) for item in content)
+        case "set":
+            return {decode(item, take) for item in content}
+        case "dict":
+            return {decode(key, take): decode(item, take) for key, item in content}
+    return take(kind, content)
 
 
 def type_name(kind: type) -> str:
@@ -66,25 +91,37 @@ def type_name(kind: type) -> str:
     return kind.__name__ if own else f"{kind.__module__}.{kind.__name__}"
 
 
-def decode(data: Any) -> Any:
-    """The value that `encode` wrote. Raises ValueError for anything else."""
-    if not isinstance(data, dict):
-        return data
-    (kind, content), = data.items()
-    match kind:
-        case "bytes":
-            return bytes.fromhex(content)
-        case "list":
-            return [decode(item) for item in content]
-        case "tuple":
-            return tuple(decode(item) for item in content)
-        case "set":
-            return {decode(item) for item in content}
-        case "dict":
-            return {decode(key): decode(item) for key, item in content}
-        case "record":
-            return Record(**{name: decode(item) for name, item in content.items()})
-    raise ValueError(f"no value is called {kind}")
+class Function:
+    """A function of the judge; calling it asks the judge."""
+
+    def __init__(self, link: Link, number: int, name: str) -> None:
+        self._link, self._number, self.__name__ = link, number, name
+
+    def __call__(self, *args: object, **named: object) -> Any:
+        encoded = [self._link.encode(arg) for arg in args]
+        return self._link.ask({"call": self._number, "args": encoded,
+                               "named": {name: self._link.encode(arg) for name, arg in named.items()}})
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__}>"
+
+
+class Thing:
+    """An object of the judge; its fields are asked for when they are read, and some may be set."""
+
+    def __init__(self, link: Link, number: int, kind: str) -> None:
+        vars(self).update(_link=link, _number=number, _kind=kind)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{self._kind} has no {name}")
+        return self._link.ask({"get": name, "of": self._number})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._link.ask({"set": name, "of": self._number, "value": self._link.encode(value)})
+
+    def __repr__(self) -> str:
+        return f"<{self._kind}>"
 
 
 class MaskedLoader(importlib.machinery.SourceFileLoader):
@@ -150,6 +187,19 @@ def describe_failure(failure: BaseException) -> dict[str, Any]:
             "text": str(text)[:500], "trace": lines[-4:]}
 
 
+def failure_of(report: dict[str, Any]) -> Exception:
+    """The exception of a function of the judge, as the answer gets it."""
+    kind, number, text = report["type"], report["errno"], report["text"]
+    if kind == "NoData" and "xiplab.errors" in sys.modules:
+        failure: Exception = sys.modules["xiplab.errors"].NoData(text)
+    elif number is not None:
+        failure = OSError(number, text)
+    else:
+        known = next((error for error in PLAIN_ERRORS if error.__name__ == kind), None)
+        failure = known(text) if known else RuntimeError(f"{kind}: {text}")
+    return failure
+
+
 class Answer:
     """The learner's cell and the names it defined."""
 
@@ -160,25 +210,95 @@ class Answer:
         linecache.cache[ANSWER] = (len(source), None, source.splitlines(keepends=True), ANSWER)
         exec(compile(source, ANSWER, "exec", dont_inherit=True), self.names)
 
+
+class Link:
+    """The two pipes to the judge: requests come and are answered, and the answer may ask back.
+
+    Attributes:
+        held: what the judge has handed over, by number. thread: the one that serves requests.
+        requests: the numbers of those that run, the innermost last.
+    """
+
+    def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
+        self.incoming, self.outgoing = incoming, outgoing
+        self.answer = Answer()
+        self.held: dict[int, Any] = {}
+        self.numbers: dict[int, int] = {}
+        self.passed: dict[int, tuple[BaseException, int]] = {}
+        self.thread = _thread.get_ident()
+        self.requests: list[int] = []
+
+    def encode(self, value: object) -> Any:
+        return encode(value, self._hand_back)
+
+    def decode(self, data: Any) -> Any:
+        return decode(data, self._take)
+
+    def _hand_back(self, value: object) -> Any:
+        if id(value) not in self.numbers:
+            raise TypeError(f"an answer cannot hand over a value of type {type_name(type(value))}, "
+                            "only plain data")
+        return {"handle": self.numbers[id(value)]}
+
+    def _take(self, kind: str, content: Any) -> Any:
+        number, name, fields = content
+        if number not in self.held:
+            makers: dict[str, Callable[[], Any]] = {
+                "record": Record, "thing": lambda: Thing(self, number, name),
+                "function": lambda: Function(self, number, name)}
+            thing = makers[kind]()
+            self.held[number], self.numbers[id(thing)] = thing, number
+        if kind == "record":
+            vars(self.held[number]).update({field: self.decode(value) for field, value in fields.items()})
+        return self.held[number]
+
+    def ask(self, question: dict[str, Any]) -> Any:
+        """Ask the judge; meanwhile it may call the answer.
+
+        Raises:
+            RuntimeError: outside of a request, or from another thread. What the judge's function raises.
+        """
+        if not self.requests or _thread.get_ident() != self.thread:
+            raise RuntimeError("the judge's objects and functions are there while your function runs, for "
+                               "the thread that was called")
+        self.write({"n": self.requests[-1], "ask": question})
+        while True:
+            message = json.loads(self.incoming.readline())
+            if "said" in message:
+                return self.decode(message["said"])
+            if "failed" in message:
+                failure = failure_of(message["failed"])
+                self.passed[id(failure)] = failure, message["failed"]["number"]
+                raise failure
+            self.serve(message)
+
+    def serve(self, request: dict[str, Any]) -> None:
+        """Perform one request and reply; whatever the answer does ends as one line."""
+        self.requests.append(request["n"])
+        try:
+            reply = {"n": request["n"], "value": self.encode(self.perform(request))}
+            json.dumps(reply)
+        except BaseException as failure:
+            reply = {"n": request["n"], "error": describe_failure(failure),
+                     "passed": self.passed.get(id(failure), (None, None))[1]}
+        finally:
+            self.requests.pop()
+            flush_output()
+        self.write(reply)
+
     def perform(self, request: dict[str, Any]) -> Any:
         match request:
             case {"run": source}:
-                return self.run(source)
+                return self.answer.run(source)
             case {"call": name, "args": args}:
-                return self.names[name](*decode(args))
+                return self.answer.names[name](*[self.decode(arg) for arg in args])
             case {"value": name}:
-                return self.names.get(name)
+                return self.answer.names.get(name)
         raise ValueError("unknown request")
 
-    def reply(self, request: dict[str, Any]) -> bytes:
-        """Perform one request; whatever the answer does ends as one line."""
-        try:
-            outcome = {"n": request["n"], "value": encode(self.perform(request))}
-            return json.dumps(outcome).encode()
-        except BaseException as failure:
-            return json.dumps({"n": request["n"], "error": describe_failure(failure)}).encode()
-        finally:
-            flush_output()
+    def write(self, message: dict[str, Any]) -> None:
+        self.outgoing.write(json.dumps(message).encode() + b"\n")
+        self.outgoing.flush()
 
 
 def flush_output() -> None:
@@ -205,10 +325,9 @@ def main() -> None:
     sys.path.extend(setting["path"])
     sys.meta_path.insert(0, MaskedFinder(setting["masked"]))
     limit_resources(setting["limits"])
-    answer = Answer()
+    link = Link(requests, replies)
     for line in requests:
-        replies.write(answer.reply(json.loads(line)) + b"\n")
-        replies.flush()
+        link.serve(json.loads(line))
 
 
 if __name__ == "__main__":
