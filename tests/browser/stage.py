@@ -18,11 +18,11 @@ from xiplab.widgets.storage import StorageView
 
 LIGHT = {"--jp-ui-font-color1": "rgba(0, 0, 0, 0.87)", "--jp-layout-color1": "#fff",
          "--jp-layout-color2": "#eee", "--jp-border-color0": "#bdbdbd", "--jp-brand-color1": "#1976d2"}
-DARK = {"--jp-ui-font-color1": "#fff", "--jp-layout-color1": "#111", "--jp-layout-color2": "#424242",
-        "--jp-border-color0": "#757575", "--jp-brand-color1": "#64b5f6"}
+DARK = {"--jp-ui-font-color1": "rgba(255, 255, 255, 0.87)", "--jp-layout-color1": "#212121",
+        "--jp-layout-color2": "#424242", "--jp-border-color0": "#757575", "--jp-brand-color1": "#64b5f6"}
 
 FOCUSABLE = "a[href], button, input, summary, select, textarea, [tabindex]"
-CONTRASTS = """() => {
+COLOURS = """
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const rgba = (color) => {
@@ -40,17 +40,42 @@ CONTRASTS = """() => {
   const luminance = (color) => color.map((c) => c / 255)
     .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const texts = [...document.querySelectorAll(".xip *")].filter((node) => node.checkVisibility()
-    && [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim()));
-  return texts.filter((node) => !node.closest("[aria-hidden]")).map((node) => {
-    const back = ground(node);
-    const text = over(rgba(getComputedStyle(node).color), back);
-    const [dark, light] = [luminance(back), luminance(text)].sort((a, b) => a - b);
-    return [(light + 0.05) / (dark + 0.05), node.outerHTML.slice(0, 80)];
-  }).sort((a, b) => a[0] - b[0]);
+  const contrast = (color, back) => {
+    const [dark, light] = [luminance(back), luminance(over(color, back))].sort((a, b) => a - b);
+    return (light + 0.05) / (dark + 0.05);
+  };
+  const visible = [...document.querySelectorAll(".xip *")].filter((node) => node.checkVisibility());
+"""
+CONTRASTS = "() => {" + COLOURS + """
+  const texts = visible.filter((node) => [...node.childNodes].some(
+    (child) => child.nodeType === 3 && child.data.trim()));
+  return texts.filter((node) => !node.closest("[aria-hidden]")).map(
+    (node) => [contrast(rgba(getComputedStyle(node).color), ground(node)), node.outerHTML.slice(0, 80)],
+  ).sort((a, b) => a[0] - b[0]);
 }"""
+"""Each text's contrast with its ground, lowest first."""
+LINES = "() => {" + COLOURS + """
+  const found = [];
+  for (const node of visible) {
+    const look = getComputedStyle(node);
+    for (const side of ["top", "right", "bottom", "left"]) {
+      const color = rgba(look.getPropertyValue(`border-${side}-color`));
+      if (parseFloat(look.getPropertyValue(`border-${side}-width`)) > 0 && color[3] > 0)
+        found.push([contrast(color, ground(node.parentElement)),
+                    `${side} of ${node.outerHTML.slice(0, 70)}`]);
+    }
+    if (look.stroke !== "none" && node.localName === "path")
+      found.push([contrast(rgba(look.stroke), ground(node.closest(".xip"))), node.outerHTML.slice(0, 80)]);
+  }
+  return found.sort((a, b) => a[0] - b[0]);
+}"""
+"""Each line's contrast with the ground around it, lowest first: borders, and links."""
 
-PAGE = """async ([javascript, css, style, picture]) => {
+THEME = """style => {
+  document.body.style.cssText = style;
+  for (const fading of document.getAnimations()) fading.finish();
+}"""
+PAGE = """async ([javascript, css, picture]) => {
   const revive = (key, value) => value && value.binary !== undefined
     ? new DataView(Uint8Array.from(atob(value.binary), (c) => c.charCodeAt(0)).buffer) : value;
   const listeners = [];
@@ -75,7 +100,6 @@ PAGE = """async ([javascript, css, style, picture]) => {
   const style_element = document.createElement("style");
   style_element.textContent = css;
   document.head.append(style_element);
-  document.body.style.cssText = style;
   const url = URL.createObjectURL(new Blob([javascript], { type: "text/javascript" }));
   const widget = (await import(url)).default;
   window.view = () => {
@@ -103,13 +127,16 @@ class ViewOnPage:
         self.page = page
         self.view = view
         self.answering = True
-        theme = LIGHT if theme is None else theme
-        style = "; ".join(f"{name}: {value}" for name, value in theme.items())
         page.expose_function("python", self._answer)
         page.set_content("<!doctype html><title>stub</title><body></body>")
-        page.evaluate(PAGE, [str(view._esm), str(view._css),
-                             f"{style}; margin: 8px; background: {theme['--jp-layout-color1']}",
-                             plain(view.picture)])
+        page.evaluate(PAGE, [str(view._esm), str(view._css), plain(view.picture)])
+        self.wear(LIGHT if theme is None else theme)
+
+    def wear(self, theme: dict[str, str]) -> None:
+        """Show the page in a theme."""
+        colours = "; ".join(f"{name}: {value}" for name, value in theme.items())
+        self.page.evaluate(THEME,
+                           f"{colours}; margin: 8px; background: {theme['--jp-layout-color1']}")
 
     def _answer(self, message: str) -> str:
         if not self.answering:

@@ -77,7 +77,7 @@ function drawBytes(view, panel) {
       (value, i) => byteCell(view, panel, panel.start + row + i, value));
     body.append(make("tr", {}, make("th", { scope: "row" }, hex(panel.start + row, 3)), ...cells));
   }
-  const table = make("table", { role: "grid", class: "xip-bytes", style: `--columns: ${columns}`,
+  const table = make("table", { role: "grid", class: "xip-bytes", style: `--columns: ${columns}; --digits: ${hex(panel.start + bytes.length, 3).length}`,
                                 "aria-label": `${panel.title}: bytes` }, body);
   const rest = bytes.length - Math.min(shown, bytes.length);
   const line = make("p", { class: "xip-line" });

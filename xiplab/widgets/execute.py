@@ -139,9 +139,9 @@ def _controls(experiment: Execute) -> list[panels.Control]:
 def scene_of(experiment: Execute) -> panels.Scene:
     """The experiment as a scene."""
     return {"title": "Two guests, their processors, and the segment with the programs",
-            "areas": [["code", "registers"], ["tables", "bytes"], ["bill", "written"]], "widths": [6, 5],
-            "panels": [_code(experiment), _registers(experiment), _tables(experiment), _bytes(experiment),
-                       _bill(experiment), _written(experiment)],
+            "areas": [[["code", "tables", "bill", "written"], ["registers", "bytes"]]], "widths": [6, 5],
+            "panels": [_code(experiment), _tables(experiment), _bill(experiment), _written(experiment),
+                       _registers(experiment), _bytes(experiment)],
             "controls": _controls(experiment),
             "legend": {"current": "the next instruction; the guest that is shown",
                        "shared": "a frame of the segment", "private": "a frame of the guest's own"}}

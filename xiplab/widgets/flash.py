@@ -75,14 +75,14 @@ def _bus(experiment: Flash) -> StepsPanel:
     return {"kind": "steps", "area": "bus", "title": "Commands of the last action",
             "at": len(experiment.cycles) - 1,
             "steps": [{"text": command, "note": f"at {address:#x}", "key": f"block:{address // BLOCK}"}
-                      for address, command in experiment.cycles]}
+                      for address, command in experiment.cycles] or [{"text": "none yet"}]}
 
 
 def scene_of(experiment: Flash) -> Scene:
     """The program's bytes above the chip's, the chip, the log, and what went over the bus."""
     return {
         "title": "A program runs from a flash chip that is also written",
-        "areas": [["program", "chip"], ["cells", "state"], ["log", "bus"]],
+        "areas": [[["program", "cells", "log"], ["chip", "state", "bus"]]],
         "panels": [_program(experiment), _chip(experiment), _cells(experiment), _state(experiment),
                    _log(experiment), _bus(experiment)],
         "controls": [

@@ -61,7 +61,7 @@ def scene_of(experiment: Highmem) -> Scene:
     """The file's pages, the slots, and what came of the last access."""
     page = experiment.outcomes[-1].page + 1 if experiment.outcomes else 0
     return {
-        "title": "A ramdisk in highmem", "areas": [["pages", "slots"], ["last", "slots"]], "widths": [3, 2],
+        "title": "A ramdisk in highmem", "areas": [[["pages", "last"], "slots"]], "widths": [3, 2],
         "panels": [_pages(experiment), _slots(experiment), _last(experiment)],
         "controls": [
             {"call": "driver", "label": "Boot with", "title": "Boot with another driver behind the ramdisk",

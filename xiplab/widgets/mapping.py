@@ -115,7 +115,7 @@ def _controls(experiment: MapInPlace) -> list[panels.Control]:
 def scene_of(experiment: MapInPlace) -> panels.Scene:
     """The experiment as a scene."""
     return {"title": "Three tasks, their page tables, and the file in its segment",
-            "areas": [["tables", "file"], ["tables", "frames"], ["way", "counts"]], "widths": [6, 5],
+            "areas": [["tables", ["file", "frames", "counts"]], ["way", "way"]], "widths": [6, 5],
             "panels": [_tables(experiment), _file(experiment), _frames(experiment), _way(experiment),
                        _counts(experiment)],
             "controls": _controls(experiment),

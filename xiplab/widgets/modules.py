@@ -48,7 +48,8 @@ def scene_of(experiment: Loading) -> Scene:
     names = list(experiment.guests)
     guest: Input = {"label": "guest", "kind": "choice", "value": names[0], "choices": [*names]}
     return {
-        "title": "A kernel module in a segment", "areas": [["file", *names], ["guests"] * 3, ["bill"] * 3],
+        "title": "A kernel module in a segment",
+        "areas": [["file", *names], ["file", *[["guests", "bill"]] * 2]],
         "panels": [_file(experiment), *(_loaded(experiment, name) for name in names), _guests(experiment),
                    _bill(experiment)],
         "controls": [

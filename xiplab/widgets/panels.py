@@ -221,7 +221,7 @@ class Control(TypedDict):
 
 class Scene(TypedDict):
     title: str
-    areas: list[list[str]]
+    areas: list[list[str | list[str]]]
     panels: list[Panel]
     widths: NotRequired[list[int]]
     links: NotRequired[list[tuple[str, str, str]]]

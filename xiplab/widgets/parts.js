@@ -182,7 +182,8 @@ function drawBars(view, panel) {
   const kinds = [...new Set(panel.bars.flatMap((bar) => bar.parts.map((part) => part.text)))];
   const total = (bar) => bar.parts.reduce((sum, part) => sum + part.value, 0);
   const longest = Math.max(1, ...panel.bars.map(total));
-  const amount = (value) => `${value.toLocaleString("en")} ${panel.unit}`;
+  const unit = (value) => (value === 1 ? panel.unit.replace(/s$/, "") : panel.unit);
+  const amount = (value) => `${value.toLocaleString("en")} ${unit(value)}`;
   const rows = panel.bars.map((bar) => {
     const parts = bar.parts.filter((part) => part.value > 0).map((part) => spot(
       view, "span",

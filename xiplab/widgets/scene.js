@@ -23,6 +23,12 @@ function buildField(field) {
   return { label: make("label", {}, `${field.label} `, node), read, name: field.label };
 }
 
+// Each place of the picture: its name in the grid, and the panels that stand there, one below the other.
+function placesOf(areas) {
+  const stacks = areas.flat().map((place) => [place].flat());
+  return new Map(stacks.map((names) => [names[0], names]));
+}
+
 class SceneView {
   constructor(model) {
     this.model = model;
@@ -59,10 +65,13 @@ class SceneView {
     clearTimeout(this.timer);
     const focus = this.rememberFocus();
     this.root.setAttribute("aria-label", now.title);
-    this.picture.style.setProperty("--areas", now.areas.map((row) => `"${row.join(" ")}"`).join(" "));
+    this.picture.style.setProperty("--areas", now.areas.map((row) => `"${row.map((place) => [place].flat()[0]).join(" ")}"`).join(" "));
     this.picture.style.setProperty(
       "--widths", (now.widths ?? now.areas[0].map(() => 1)).map((width) => `minmax(0, ${width}fr)`).join(" "));
-    this.picture.replaceChildren(...now.panels.map((panel) => this.drawPanel(panel)), this.links);
+    const places = [...placesOf(now.areas)].map(([name, areas]) => make(
+      "div", { class: "xip-place", style: `--area: ${name}` },
+      ...areas.map((area) => this.drawPanel(now.panels.find((panel) => panel.area === area)))));
+    this.picture.replaceChildren(...places, this.links);
     this.legend.replaceChildren(...Object.entries(now.legend).map(([name, [glyph, words]]) => {
       const look = { class: `xip-marked xip-mark-${name}`, "data-glyph": glyph, "aria-hidden": "true" };
       return make("span", {}, make("b", look), words);
@@ -80,7 +89,7 @@ class SceneView {
     const head = make("div", { class: "xip-head" }, make("strong", {}, panel.title),
                       make("span", { class: "xip-where" }, panel.where ?? ""));
     const content = KINDS[panel.kind](this, panel);
-    const node = make("div", { class: `xip-panel xip-kind-${panel.kind}`, style: `--area: ${panel.area}`,
+    const node = make("div", { class: `xip-panel xip-kind-${panel.kind}`,
                                "data-area": panel.area, "data-role": panel.role }, head, content);
     if (panel.note) node.append(make("p", { class: "xip-note" }, panel.note));
     node.press = content.press;

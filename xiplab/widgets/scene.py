@@ -17,7 +17,7 @@ The scene
 
     Scene(title="The file's blocks",              says a screen reader; heads the static tables
           areas=[["file", "frames"],              a row of names per row of the picture, as in CSS;
-                 ["file", "bytes"]],              a name that stands twice spans
+                 ["file", ["bytes", "facts"]]],   a name that stands twice spans; a list is a stack
           widths=[2, 1],                          of the columns, relative (without it: equal)
           panels=[...],                           see below; each names its area
           links=[("pgoff:3", "frame:0x10012", "get_xip_mem")],    lines between keys; "" for no word
