@@ -25,7 +25,7 @@ EXPERIMENTS = {
     "BlockMapView": "block_map:BlockMap", "CopiesView": "copies:Disk", "DevicesView": "devices:Devices",
     "ExecuteView": "execute:Execute", "Ext2BytesView": "ext2_bytes:Ext2Bytes", "FlashView": "flash:Flash",
     "HighmemView": "highmem:Highmem",
-    "MapInPlaceView": "mapping:MapInPlace", "LoadingView": "modules:Loading",
+    "MapInPlaceView": "mapping:MapInPlace", "LoadingView": "modules:Loading", "OrderView": "order:Order",
     "OwnComputerView": "own_computer:OwnComputer", "ReadWriteView": "read_write:ReadWrite",
     "SegmentsView": "segments:Segments",
 }
@@ -34,6 +34,8 @@ TREES = Path(__file__).with_name("trees")
 OF_THIS_COMPUTER = {"OwnComputerView"}
 """Their numbers differ from one computer to the next."""
 THEMES = {"light": LIGHT, "dark": DARK}
+ARGUMENTS = {"OrderView": ("05.2",)}
+"""What an experiment is made of, if of anything."""
 
 
 def views() -> list[type[SceneView]]:
@@ -52,7 +54,8 @@ def make(view: Any) -> Any:
         experiment: Any = Experiment()
     else:
         module, name = EXPERIMENTS[view.__name__].split(":")
-        experiment = getattr(importlib.import_module(f"xiplab.course.experiments.{module}"), name)()
+        experiment = getattr(importlib.import_module(f"xiplab.course.experiments.{module}"), name)(
+            *ARGUMENTS.get(view.__name__, ()))
     experiment.step()
     return view(experiment)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xiplab.course.questions.ex00_predict import PLACES, PRIVATE, SHARED, STORED, Situation, situation
+
 
 def direct_access(body: str) -> str:
     lines = "\n".join(f"    {line}" for line in body.strip("\n").splitlines())
@@ -86,3 +88,29 @@ last <= info.end or fail(errno.ERANGE)
 return first, first >> 12
 """,
 ]
+
+
+def first(case: Situation) -> int:
+    """The number of a situation like this."""
+    return next(number for number in range(500) if situation(number) == case)
+
+
+STORED_IN, PRIVATE_ONLY = Situation("segment", STORED, True), Situation("segment", PRIVATE, True)
+DISK_READ, DISK_UNREAD = Situation("disk", SHARED, True), Situation("disk", SHARED, False)
+
+WRONG = {
+    "00.1": [
+        ("mapping-is-a-copy", places(0, "segment")),
+        ("segment-per-guest", places(0, "segment", "LINUX1")),
+        ("cache-is-the-storage", places(0, "segment", "LINUX1", "LINUX2", "LINUX3")),
+        ("cache-is-the-storage", places(0, *PLACES)),
+        ("disk-follows", places(0, "segment", "LINUX1", "LINUX2", "disk")),
+        ("private-copies-at-once", places(first(PRIVATE_ONLY), "segment", "LINUX1")),
+        ("private-keeps-following", places(first(STORED_IN), "segment", "LINUX1", "LINUX2")),
+        ("cache-asks-again", places(first(DISK_READ), "disk", "LINUX3")),
+        ("cache-fills-at-mount", places(first(DISK_UNREAD), "disk")),
+        ("disk-follows", places(first(DISK_READ), "disk", "segment", "LINUX1", "LINUX2")),
+    ],
+    "00.2": [(misconception, direct_access(body)) for misconception, body in WRONG_DIRECT_ACCESS],
+}
+RIGHT = {"00.2": [direct_access(body) for body in RIGHT_DIRECT_ACCESS]}

@@ -1,19 +1,20 @@
 """Small mistakes, made by program: one change to the syntax tree of a right answer for each mutant.
 
-A constant changed, a condition negated, off by one, an operator or a name exchanged, a statement
-left out: what people get wrong. A good judge rejects nearly all of them.
+A constant changed, a condition negated, off by one, an operator or a name exchanged, two letters of an
+order exchanged, a statement left out: what people get wrong. A good judge rejects nearly all of them.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.Lt),
     ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.Gt),
-    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,)}
+    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,), ast.NotIn: (ast.In,)}
 OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.FloorDiv, ast.Add),
     ast.FloorDiv: (ast.Mult, ast.Mod), ast.Mod: (ast.FloorDiv,),
@@ -23,43 +24,52 @@ NAMES = {"PAGE_SIZE": "SECTOR_SIZE", "SECTOR_SIZE": "PAGE_SIZE", "start": "end",
          "ENODEV": "EINVAL", "EINVAL": "ERANGE", "ERANGE": "EINVAL", "sector": "kaddr", "kaddr": "sector"}
 
 
-def mutants(source: str) -> Iterator[str]:
-    """Every mutant of `source`, each different from it and from the others."""
+def mutants(source: str, names: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Every mutant of `source`, each different from it and from the others.
+
+    Args:
+        names: exchanges of names, besides the usual ones.
+    """
     tree = ast.parse(source)
+    names = NAMES | dict(names or {})
     seen = {ast.unparse(tree)}
     for index, node in enumerate(ast.walk(tree)):
-        for number in range(len(changes(node))):
+        for number in range(len(changes(node, names))):
             changed = copy.deepcopy(tree)
             target = list(ast.walk(changed))[index]
-            apply(changed, target, changes(target)[number])
+            apply(changed, target, changes(target, names)[number])
             text = ast.unparse(ast.fix_missing_locations(changed))
             if text not in seen:
                 seen.add(text)
                 yield text
 
 
-def changes(node: ast.AST) -> list[tuple[str, object]]:
+def changes(node: ast.AST, names: Mapping[str, str]) -> list[tuple[str, object]]:
     """The mistakes that can be made at one node, as (attribute, new value)."""
     match node:
         case ast.Compare():
-            return [("ops", [new()]) for new in COMPARISONS[type(node.ops[0])]]
+            return [("ops", [new()]) for new in COMPARISONS.get(type(node.ops[0]), ())]
         case ast.BinOp():
             return [("op", new()) for new in OPERATORS.get(type(node.op), ())]
         case ast.Constant(value=bool()):
             return [("value", not node.value)]
         case ast.Constant(value=int()):
             return [("value", node.value + 1), ("value", node.value - 1)]
-        case ast.Name() if node.id in NAMES:
-            return [("id", NAMES[node.id])]
-        case ast.Attribute() if node.attr in NAMES:
-            return [("attr", NAMES[node.attr])]
+        case ast.Constant(value=str()) if len(node.value) > 1 and node.value.isupper():
+            swapped = (node.value[:i] + node.value[i + 1] + node.value[i] + node.value[i + 2:]
+                       for i in range(len(node.value) - 1))
+            return [("value", order) for order in swapped]
+        case ast.Name() if node.id in names:
+            return [("id", names[node.id])]
+        case ast.Attribute() if node.attr in names:
+            return [("attr", names[node.attr])]
         case ast.If():
             return [("test", ast.UnaryOp(ast.Not(), node.test)), ("test", ast.Constant(False))]
         case ast.Tuple():
             return [("elts", node.elts[::-1])]
         case ast.Set():
             return [("elts", node.elts[:i] + node.elts[i + 1:]) for i in range(len(node.elts))]
-        case ast.Raise():
+        case ast.Raise() | ast.AugAssign() | ast.Expr(value=ast.Call()):
             return [("", ast.Pass())]
     return []
 

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from recorded import answers
 
 from xiplab.course.catalogue import MISCONCEPTIONS, misconceptions_of
 from xiplab.course.predictions import NOTEBOOKS, PREDICTIONS
-from xiplab.course.problem import Misconception
+from xiplab.course.problem import EXERCISES, Misconception
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -30,10 +31,13 @@ def test_ids_are_unique() -> None:
     assert sum(len(misconceptions_of(name)) for name in NOTEBOOKS) == len(MISCONCEPTIONS)
 
 
-def test_misconception_of_a_later_notebook_is_named_by_a_prediction() -> None:
+def test_misconception_is_named_by_a_prediction_or_by_a_question() -> None:
+    """The recorded wrong answers of the exercises prove that a question names it."""
     named = {option.misconception for asked in PREDICTIONS.values() for option in asked.choices.values()}
+    named |= {misconception for exercise in EXERCISES for wrong in answers(exercise).WRONG.values()
+              for misconception, _ in wrong}
 
-    assert {misconception.id for _, misconception in of_later_notebooks()} <= named
+    assert set(MISCONCEPTIONS) - named == set()
 
 
 def test_evidence_runs_after_the_first_code_cell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from random import Random
 from xiplab.course import progress
 from xiplab.course.answer import AnswerMissing, Found, answer_anywhere, answer_in_file
 from xiplab.course.catalogue import MISCONCEPTIONS
+from xiplab.course.parsons import blaming, letters_of, put_together
 from xiplab.course.problem import Answer, Case, Question, Wrong, question
 from xiplab.course.process import AnswerEnded, AnswerRaised, Limits, Worker, unchanged
 from xiplab.course.result import FAIL, NOT_RUN, PASS, CaseResult, Result, printable
@@ -54,22 +55,32 @@ def judge(asked: Question, found: Found, hidden: Sequence[Case] = (), *, limits:
           wrap: Callable[[list[str]], list[str]] = unchanged) -> Result:
     """Run the answer in a fresh worker and every check on it."""
     masked = {module: list(names) for module, names in asked.masked.items()}
+    every = (*asked.cases, *hidden)
     with Worker(masked, limits, wrap, asked.shows) as worker:
-        broken = run_answer(worker, asked, found.source)
-        outcomes = [broken(case) if broken else run_case(worker, asked, case)
-                    for case in (*asked.cases, *hidden)]
+        try:
+            cases = run_answer(worker, asked, found.source, every)
+        except (AnswerRaised, AnswerEnded, Wrong) as failure:
+            outcomes = [failed(case, explain_failure(asked, failure)) for case in every]
+        else:
+            outcomes = [run_case(worker, asked, case) for case in cases]
     return verdict(asked, outcomes, hidden, found.notes, printable(worker.printed, lines=12))
 
 
-def run_answer(worker: Worker, asked: Question, source: str) -> Callable[[Case], CaseResult] | None:
-    """Run the answer's cell; if that fails, how each case is then reported."""
-    try:
-        worker.run(asked.prelude)
-        worker.run(source)
-    except (AnswerRaised, AnswerEnded) as failure:
-        reason = failure
-        return lambda case: failed(case, explain_failure(asked, reason))
-    return None
+def run_answer(worker: Worker, asked: Question, source: str, cases: Sequence[Case]) -> Sequence[Case]:
+    """Run the answer's cell, and what its blocks make if they are to be put in order.
+
+    Returns:
+        the cases to run now.
+    Raises:
+        AnswerRaised, AnswerEnded, Wrong.
+    """
+    worker.run(asked.prelude)
+    worker.run(source)
+    if not asked.blocks:
+        return cases
+    letters = letters_of(asked, worker.call(asked.answer))
+    worker.run(put_together(asked, letters))
+    return blaming(asked, letters, cases)
 
 
 def run_case(answer: Answer, asked: Question, case: Case) -> CaseResult:
@@ -83,8 +94,10 @@ def run_case(answer: Answer, asked: Question, case: Case) -> CaseResult:
     return CaseResult(case.name, case.points, case.points, PASS, hidden=bool(case.guards))
 
 
-def explain_failure(asked: Question, failure: AnswerRaised | AnswerEnded) -> Wrong:
+def explain_failure(asked: Question, failure: AnswerRaised | AnswerEnded | Wrong) -> Wrong:
     """An answer that broke down, told as a wrong one."""
+    if isinstance(failure, Wrong):
+        return failure
     if isinstance(failure, AnswerEnded):
         return Wrong(f"Your answer did not come back: {failure}.", cause=failure.cause)
     if (failure.kind, failure.text) == ("NotImplementedError", ""):
@@ -97,6 +110,8 @@ def explain_failure(asked: Question, failure: AnswerRaised | AnswerEnded) -> Wro
 def why_it_raised(asked: Question, failure: AnswerRaised) -> str:
     """One or two sentences on an exception that no check expected."""
     match failure.kind, failure.text:
+        case "SyntaxError" | "IndentationError", text if asked.blocks:
+            return f"In this order the blocks are no Python: {printable(text, 200)}."
         case "KeyError", missing if missing == repr(asked.answer):
             return f"Your cell defines no function {asked.answer}. Keep the line that begins with `def`."
         case "NameError", text:

@@ -11,6 +11,25 @@ check drives the model, or the reference in the package, and compares.
 
 A check is a function `check(answer, random)`. It returns if the answer is right and raises `Wrong`
 if not; what the answer raises itself (AnswerRaised, AnswerEnded) it lets pass.
+
+    answer.call("get_xip_mem", mapping, 3, False)       arguments: plain data, functions, objects
+    linux1.plug("dcssblk0", direct_access=seam(answer, "direct_access"))    (questions/seam.py)
+
+A function that is handed over runs here when the answer calls it: it can count, refuse, and raise an
+OSError, which the answer gets with its errno, or `Wrong`, which ends the matter whatever the answer does
+then. An object is seen through the fields that `Question.shows` names for its type, live; handed back, it
+is the same object again (handles.py). So one function works on the model in the learner's notebook and
+over the pipe.
+
+Kinds of questions, and what their answer cell has between the solution's marks:
+
+    predict    a function that returns values. SITUATION = n above it, with `situation` for the text
+    parsons    def order_of_...(): return "CADB"; `blocks` has the blocks, right ones first (parsons.py)
+    debug      the mended body, first in the function; the lines with the bug follow behind the END mark, so
+               that the learner finds the line that raises, and below it what is to be mended
+    build      the body of a function that plugs into a seam
+    measure    the body of a function that finds a number, on a machine where the number is another
+    extend     the body of a function that the model lacks
 """
 
 from __future__ import annotations
@@ -22,6 +41,8 @@ from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol, TypeAlias
+
+KINDS = ("predict", "parsons", "debug", "build", "measure", "extend")
 
 
 class Answer(Protocol):
@@ -124,13 +145,27 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Lines of a function that is to be put in order, with their indentation.
+
+    Attributes:
+        misconception: the belief behind a block that does not belong; empty for one that does.
+    """
+
+    text: str
+    misconception: str = ""
+
+
+@dataclass(frozen=True)
 class Question:
     """One question.
 
     Attributes:
         id: "00.2": exercise, number.
-        kind: "predict", "build", "debug", "measure" or "extend".
+        kind: one of KINDS.
         answer: the function that the learner writes. lines: how many lines that takes, about.
+        blocks: for a Parsons question, the blocks of the function in a right order, then those that do not
+            belong (parsons.py). The answer is a function without arguments that returns their letters.
         prelude: run in the worker before the answer: the imports of the notebook's first cell.
         masked: functions of the package that an answer cannot call, by module.
         shows: what an answer may see of the judge's objects, field names by type (handles.py).
@@ -149,6 +184,7 @@ class Question:
     prelude: str = ""
     masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shows: Mapping[type, str] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
     hidden: tuple[str, ...] = ()
     situation: Callable[[int], tuple[str, ...]] | None = None
     notice: str = ""

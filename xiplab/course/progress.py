@@ -120,6 +120,15 @@ def open_hints(asked: Question, upto: int) -> int:
     return int(entry["hints"])
 
 
+def wrong_tries(asked: Question) -> int:
+    """How many attempts did not solve the question; 0 where nothing is noted."""
+    path = find()
+    if path is None:
+        return 0
+    attempts = load(path)["questions"].get(asked.id, {"attempts": []})["attempts"]
+    return sum(not attempt["solved"] for attempt in attempts)
+
+
 def score(asked: Question, entry: dict[str, Any]) -> float:
     """Points of the best attempt, less the hints opened, never under half of it."""
     best = max((float(attempt["points"]) for attempt in entry["attempts"]), default=0.0)

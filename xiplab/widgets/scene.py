@@ -24,7 +24,7 @@ The scene
           controls=[...],                         beside Step, Undo and Reset, which are always there
           legend={"stale": "differs from disk"})  other words for a mark; the marks in use are found
 
-Status line and Python come from the experiment: `sentence()` and `python()`.
+Status line and Python come from the experiment: `status()` and `python()`.
 
 What every drawn element may have (`Item`; a plain string stands for {"text": string}):
 
@@ -131,7 +131,7 @@ def picture_of(experiment: Stage, scene: Scene, view: str) -> dict[str, Any]:
     own = [control for control in scene.get("controls", []) if control["call"] not in usual]
     usual |= {control["call"]: control for control in scene.get("controls", []) if control["call"] in usual}
     return {**scene, "links": scene.get("links", []), "legend": legend_of(scene),
-            "controls": [*own, *usual.values()], "status": experiment.sentence(),
+            "controls": [*own, *usual.values()], "status": experiment.status(),
             "python": f"{experiment.python()}\n{view}", "seq": experiment.sequence}
 
 
@@ -185,10 +185,10 @@ class SceneView(anywidget.AnyWidget):
             self.picture = self._picture() | {"status": str(failure)}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}: {self.experiment.sentence()}"
+        return f"{type(self).__name__}: {self.experiment.status()}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is not None:
-            bundle[0]["text/html"] = html_of(type(self).scene(self.experiment), self.experiment.sentence())
+            bundle[0]["text/html"] = html_of(type(self).scene(self.experiment), self.experiment.status())
         return bundle

@@ -111,6 +111,8 @@ class Stage:
         actions: what was done, oldest first. looks: the last call of each method marked `@looking`.
         watchers: called after each change. sequence: a number that grows with each change, last of all.
         acting: an action runs; what it calls is part of it.
+        given: actions that belong to the machine as it is at first; undo and reset keep them.
+        unwritten: functions of the learner's, among the given, that are still to be written.
     """
 
     def __init__(self) -> None:
@@ -119,6 +121,8 @@ class Stage:
         self.watchers: list[Callable[[], None]] = []
         self.sequence = 0
         self.acting = False
+        self.given: list[Action] = []
+        self.unwritten: list[str] = []
         self._marked: dict[str, tuple[int, str]] = {}
         self._now = 0
         self.replay()
@@ -162,6 +166,8 @@ class Stage:
         self._now = 0
         try:
             self.build()
+            for before in self.given:
+                getattr(self, before.name)(*before.args, **dict(before.kwargs))
             for done in self.actions:
                 self._now += 1
                 getattr(self, done.name)(*done.args, **dict(done.kwargs))
@@ -188,9 +194,13 @@ class Stage:
     def python(self) -> str:
         """The calls that lead to this state; pasted into a cell they give the same picture."""
         name = type(self).__name__
-        calls = map(str, (*self.actions, *self.looks.values()))
+        calls = map(str, (*self.given, *self.actions, *self.looks.values()))
         first = f"from {type(self).__module__} import {name}"
         return "\n".join([first, "", f"experiment = {name}()", *calls])
 
+    def status(self) -> str:
+        """The sentence, after what is missing."""
+        return " ".join([*(f"{name}: not written yet." for name in self.unwritten), self.sentence()])
+
     def __str__(self) -> str:
-        return self.sentence()
+        return self.status()
