@@ -23,10 +23,10 @@ def cell(notebook: dict[str, Any], id: str) -> dict[str, Any]:
     return next(one for one in notebook["cells"] if one["id"] == id)
 
 
-def answering(source: str) -> dict[str, Any]:
-    """The solved exercise, with this answer to 00.2."""
+def answering(source: str, id: str = "00.2") -> dict[str, Any]:
+    """The solved exercise, with this answer to one of its questions."""
     notebook = solved()
-    cell(notebook, "q00-2")["source"] = f"# Your turn: 00.2\n{source}"
+    cell(notebook, f"q{id.replace('.', '-')}")["source"] = f"# Your turn: {id}\n{source}"
     return notebook
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,14 @@ WALLED = {
     "writing into the package": (
         "import xiplab\nopen(xiplab.__file__, 'a')", "error",
         "Permission denied" if os.geteuid() == 0 else "Read-only"),  # root hands it to another user
+    "calling the reference from its source": (
+        "import os, sys, xiplab\nfrom xiplab.linux.drivers import dcssblk_io\n"
+        "scope = dict(vars(dcssblk_io))\nexec(open(dcssblk_io.__file__).read(), scope)\n"
+        "direct_access = scope['dcssblk_direct_access']", "error", "asks you to write"),
+    "calling the reference from what was compiled": (
+        "import glob, marshal, os, xiplab\nfolder = os.path.dirname(xiplab.__file__) + '/linux/drivers/'\n"
+        "marshal.loads(open(glob.glob(folder + '__pycache__/dcssblk_io.*')[0], 'rb').read()[16:])",
+        "error", "IndexError"),
     "killing others": ("import os\nos.kill(1, 9)\n" + WRONG, None, ""),
     "filling /tmp": (
         "for n in range(20): open(f'/tmp/{n}', 'wb').write(bytes(8 << 20))", "error", "No space left"),
@@ -105,11 +114,41 @@ WALLED = {
 }
 
 
-def graded(tmp_path: Path, source: str, walled: bool) -> dict[str, dict[str, object]]:
-    """The results of a submission with a right answer to 00.1 and this one to 00.2."""
-    hand_in(tmp_path, "eve", answering(source))
+LEFT = """import os, signal, time
+def places_with_the_new_byte():
+    if os.fork() == 0:
+        os.setsid()
+        {deed}
+        os._exit(0)
+    time.sleep(0.3)
+    return set()
+"""
+PTRACE = "import ctypes; [ctypes.CDLL(None).ptrace(16, pid, 0, 0) for pid in range(1, 200)]"
+OVER = {
+    "process that forges replies": LEFT.format(deed="""while True:
+            for fd in range(9):
+                try: os.write(fd, b'{"n": 3, "value": {"tuple": [0, 0]}}\\n' * 9)
+                except OSError: pass"""),
+    "process that kills all": LEFT.format(deed="while True: os.kill(-1, 9)"),
+    "process that traces all": LEFT.format(deed=f"while True: {PTRACE}"),
+    "process that uses the processor": LEFT.format(deed="while True: pass"),
+    "signals to the fork server": (
+        "import os, signal\nfor number in range(1, signal.NSIG):\n    try: os.kill(1, number)\n"
+        "    except OSError: pass"),
+    "full /tmp": "try:\n    for n in range(20): open(f'/tmp/{n}', 'wb').write(bytes(8 << 20))\n"
+                 "except OSError: pass",
+    "file that is imported": "open('/tmp/errno.py', 'w').write('raise SystemExit')",
+    "patched json": "import json\njson.dumps = json.loads = None",
+}
+"""Answers to the first question that are after the second one."""
+
+
+def graded(tmp_path: Path, source: str, walled: bool, id: str = "00.2",
+           limits: Limits = LIMITS) -> dict[str, dict[str, object]]:
+    """The results of a submission with this answer to one of the questions and a right one to the other."""
+    hand_in(tmp_path, "eve", answering(source, id))
     record = grade_submission(Submission("eve", tmp_path / "eve"),
-                              Task(("00",), str(HIDDEN), walled=walled, limits=LIMITS))
+                              Task(("00",), str(HIDDEN), walled=walled, limits=limits))
     return {result["question"]: result for result in record["results"]}
 
 
@@ -141,6 +180,18 @@ def test_attack_in_the_sandbox_costs_its_own_question_only(tmp_path: Path, name:
     results = graded(tmp_path, source, walled=True)
 
     assert judged_alone(results, outcome, reason), results["00.2"]
+
+
+@needs_wall
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 50])
+@pytest.mark.parametrize("name", OVER)
+def test_what_a_question_leaves_does_not_meet_the_next_one(tmp_path: Path, name: str, processes: int) -> None:
+    """Also where the limit on processes would let others live."""
+    results = graded(tmp_path, OVER[name], True, "00.1", replace(LIMITS, processes=processes))
+
+    assert results["00.1"]["earned"] == 0
+    assert results["00.2"]["earned"] == 4, results["00.2"]
 
 
 @pytest.mark.slow

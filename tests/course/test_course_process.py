@@ -220,13 +220,5 @@ def test_limits_of_a_request_after_the_end_says_why_again() -> None:
                 worker.run("import os\nos._exit(1)")
 
 
-def test_wrap_starts_the_command_through_a_sandbox() -> None:
-    """The seam for bubblewrap: a command that starts the worker."""
-    with Worker(wrap=lambda command: ["env", "XIPLAB_SANDBOX=1", *command]) as worker:
-        worker.run("import os\ndef answer(): return os.environ['XIPLAB_SANDBOX']")
-
-        assert worker.call("answer") == "1"
-
-
 def test_address_space_limit_holds() -> None:
     assert "MemoryError" in str(outcome("x = bytearray(300 << 20)", limits=Limits(address_space=256 * MiB)))

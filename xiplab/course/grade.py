@@ -20,15 +20,18 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from xiplab.course.answer import AnswerMissing
+from xiplab.course.forks import ForkServer
 from xiplab.course.judge import hidden_cases, judge, without_answer
+from xiplab.course.masked import imported_by, masked_of
 from xiplab.course.problem import EXERCISES, Question, questions
-from xiplab.course.process import Limits, unchanged
+from xiplab.course.process import Alone, Limits, Started
 from xiplab.course.report import write_report
 from xiplab.course.result import Result
 from xiplab.course.sandbox import sandbox
@@ -62,6 +65,16 @@ class Task:
         for exercise in self.exercises:
             yield from questions(exercise)
 
+    @contextmanager
+    def starter(self) -> Iterator[Callable[[], Started]]:
+        """Who makes the worker processes of one submission."""
+        if not self.walled or not sandbox().stands:
+            yield Alone
+            return
+        asked = list(self.questions())
+        with ForkServer(masked_of(asked), imported_by(asked)) as server:
+            yield server.start
+
     def check(self) -> None:
         """Refuse now what would fail in every submission.
 
@@ -78,23 +91,23 @@ class Task:
 def grade_submission(submission: Submission, task: Task) -> dict[str, Any]:
     """One submission's results, as plain data."""
     documents, troubles = read_submission(submission)
-    wall = sandbox()
-    results = [grade_question(asked, documents, task) for asked in task.questions()]
+    with task.starter() as start:
+        results = [grade_question(asked, documents, task, start) for asked in task.questions()]
     return {"learner": submission.learner, "path": submission.path.name,
             "fingerprint": submission.fingerprint(),
             "earned": sum(result.earned for result in results),
             "points": sum(result.points for result in results), "troubles": troubles,
-            "sandbox": wall.text if task.walled else "not sandboxed (as asked)",
+            "sandbox": sandbox().text if task.walled else "not sandboxed (as asked)",
             "results": [result.to_data() for result in results]}
 
 
-def grade_question(asked: Question, documents: list[Document], task: Task) -> Result:
+def grade_question(asked: Question, documents: list[Document], task: Task,
+                   start: Callable[[], Started]) -> Result:
     """The judge's result; without an answer, and if a check breaks, the reason in its place."""
     try:
         found = find_answer(asked, documents)
         hidden = hidden_cases(asked, task.hidden)
-        wrap = sandbox().wrap if task.walled else unchanged
-        return judge(asked, found, hidden, limits=task.limits, wrap=wrap)
+        return judge(asked, found, hidden, limits=task.limits, start=start)
     except AnswerMissing as missing:
         return without_answer(asked, str(missing))
     except Exception as failure:

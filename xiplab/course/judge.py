@@ -28,7 +28,7 @@ from xiplab.course.answer import AnswerMissing, Found, answer_anywhere, answer_i
 from xiplab.course.catalogue import MISCONCEPTIONS
 from xiplab.course.parsons import blaming, letters_of, put_together
 from xiplab.course.problem import Answer, Case, Question, Wrong, question
-from xiplab.course.process import AnswerEnded, AnswerRaised, Limits, Worker, unchanged
+from xiplab.course.process import Alone, AnswerEnded, AnswerRaised, Limits, Started, Worker
 from xiplab.course.result import FAIL, NOT_RUN, PASS, CaseResult, Result, printable
 
 
@@ -52,11 +52,11 @@ def check(id: str, path: str | os.PathLike[str] | None = None) -> Result:
 
 
 def judge(asked: Question, found: Found, hidden: Sequence[Case] = (), *, limits: Limits | None = None,
-          wrap: Callable[[list[str]], list[str]] = unchanged) -> Result:
+          start: Callable[[], Started] = Alone) -> Result:
     """Run the answer in a fresh worker and every check on it."""
     masked = {module: list(names) for module, names in asked.masked.items()}
     every = (*asked.cases, *hidden)
-    with Worker(masked, limits, wrap, asked.shows) as worker:
+    with Worker(masked, limits, start, asked.shows) as worker:
         try:
             cases = run_answer(worker, asked, found.source, every)
         except (AnswerRaised, AnswerEnded, Wrong) as failure:

@@ -11,7 +11,7 @@ functions, and they may call the answer again. What they raise is raised in the 
 
 The process is new for each question, has its own session, an empty working folder and no
 descriptors but its pipes. When it breaks a limit it is killed with all its children, and every later
-request raises AnswerEnded. `wrap` turns the command into one that a sandbox starts.
+request raises AnswerEnded. `start` is who makes the process: Alone, or a sandbox (forks.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from xiplab.course import worker
 from xiplab.course.handles import Forged, Handles, Shows
@@ -109,9 +109,64 @@ def package_folders() -> list[str]:
     return [*installed, PACKAGE_FOLDER]
 
 
-def unchanged(command: list[str]) -> list[str]:
-    """The command as it is: no sandbox around it."""
-    return command
+class Pipes:
+    """Three pipes: requests to the worker, its replies, and what the answer prints.
+
+    Attributes:
+        of_worker: the worker's ends, as its descriptors 0, 1 and 2. to_worker, from_worker, noise: ours.
+    """
+
+    def __init__(self) -> None:
+        requests, replies, noise = os.pipe(), os.pipe(), os.pipe()
+        self.of_worker = [requests[0], replies[1], noise[1]]
+        self.to_worker, self.from_worker, self.noise = requests[1], replies[0], noise[0]
+
+    def close_workers(self) -> None:
+        """Close the worker's ends, which it has by now."""
+        for descriptor in self.of_worker:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        for descriptor in (self.to_worker, self.from_worker, self.noise):
+            os.close(descriptor)
+
+
+class Started(Protocol):
+    """A worker process that was started."""
+
+    @property
+    def pipes(self) -> Pipes: ...
+
+    def wait(self, seconds: float) -> int | None:
+        """How it ended by itself within so many seconds, -n for signal n; None if it did not."""
+
+    def end(self) -> None:
+        """End it and all that it started; more than once is no mistake."""
+
+
+class Alone:
+    """A worker in a process started anew, with a session and an empty folder of its own."""
+
+    def __init__(self) -> None:
+        self.pipes = Pipes()
+        self._folder = tempfile.TemporaryDirectory(prefix="xiplab-answer-", ignore_cleanup_errors=True)
+        stdin, stdout, stderr = self.pipes.of_worker
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-B", str(Path(worker.__file__).resolve())],
+            stdin=stdin, stdout=stdout, stderr=stderr, cwd=self._folder.name, start_new_session=True,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"})
+        self.pipes.close_workers()
+
+    def wait(self, seconds: float) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout=seconds)
+        return None
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._folder.cleanup()
 
 
 class Worker:
@@ -122,21 +177,15 @@ class Worker:
     """
 
     def __init__(self, masked: dict[str, list[str]] | None = None, limits: Limits | None = None,
-                 wrap: Callable[[list[str]], list[str]] = unchanged, shows: Shows | None = None) -> None:
+                 start: Callable[[], Started] = Alone, shows: Shows | None = None) -> None:
         self.limits = limits or Limits()
         self._handles = Handles(shows or {})
         self._running: list[int] = []
         self._asked = 0
         self._verdict: Wrong | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="xiplab-answer-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen(
-            wrap([sys.executable, "-I", "-B", str(Path(worker.__file__).resolve())]),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-            cwd=self._folder.name, start_new_session=True,
-            env={"PATH": os.defpath, "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"})
-        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
-        self._pipes = [pipe for pipe in pipes if pipe is not None]
-        self._to_worker, self._from_worker, self._noise = (pipe.fileno() for pipe in self._pipes)
+        self._process = start()
+        pipes = self._process.pipes
+        self._to_worker, self._from_worker, self._noise = pipes.to_worker, pipes.from_worker, pipes.noise
         os.set_blocking(self._to_worker, False)
         self._deadline = time.monotonic() + self.limits.wall
         self._requests = 0
@@ -174,9 +223,7 @@ class Worker:
     def close(self) -> None:
         """End the process and all its children."""
         self._kill(AnswerEnded("the judge is done with it"))
-        for pipe in self._pipes:
-            pipe.close()
-        self._folder.cleanup()
+        self._process.pipes.close()
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
@@ -286,13 +333,12 @@ class Worker:
             self._give_up("it wrote into the judge's pipe and was stopped")
 
     def _why_it_ended(self) -> tuple[str, str]:
-        """Why the process is gone, in words, and the cause. A sandbox tells signal n as 128 + n."""
+        """Why the process is gone, in words, and the cause."""
         self._drain_output()
-        try:
-            code = self._process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
+        code = self._process.wait(1)
+        if code is None:
             return "it closed the judge's pipe and was stopped", "crash"
-        number = -code if code < 0 else code - 128
+        number = -code
         if number in (signal.SIGXCPU, signal.SIGKILL):
             return f"it used up its {self.limits.cpu} s of processor time and was stopped", "timeout"
         if number in set(signal.Signals):
@@ -310,7 +356,5 @@ class Worker:
     def _kill(self, ending: AnswerEnded) -> AnswerEnded:
         """End the process and all its children; returns why it ended first."""
         self._ended = self._ended or ending
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._process.end()
         return self._ended

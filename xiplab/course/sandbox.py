@@ -1,21 +1,20 @@
-"""A wall around the worker process, where bubblewrap exists.
+"""A wall around the processes in which answers run, where bubblewrap exists.
 
     judge (outside)                 worker (inside)
     devices, recording, checks  <->  the answer, on its two pipes
 
-    seen inside    /usr, Python, installed packages, xiplab without the course      all read-only
+    seen inside    /usr, Python, installed packages; of xiplab a copy (masked.py) without the course and
+                   without the functions that questions ask for                    all read-only
     writable       /tmp (64 MiB) and /dev/shm (1 MiB), both new and in memory
     not there      network, other processes, home, solutions, checks, submissions
 
-    wall = sandbox()                how to wrap a command, or why there is no sandbox here
-    Worker(wrap=wall.wrap)
+    wall = sandbox()                whether one stands here, or why not
+    in_bubblewrap(command)          the command that starts `command` inside, as process 1
 
-The worker's own limits (processor time, memory, files, processes) hold inside too: it sets them
-before the answer runs and cannot raise them, as all capabilities are gone. For root, who is bound
-by no limit on processes, the command first becomes another user; a user namespace would not help.
-
-Differs: the answer can read the package's own modules. Masking (worker.py) keeps it from calling
-what it should write, not from copying it.
+forks.py starts one for a submission. The worker's own limits (processor time, memory, files,
+processes) hold inside too: it sets them before the answer runs and cannot raise them, as all
+capabilities are gone. For root, who is bound by no limit on processes, the command first becomes
+another user; a user namespace would not help.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ import functools
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
 
-from xiplab.course import worker
-from xiplab.course.process import package_folders, unchanged
+from xiplab.course import fork_server, worker
+from xiplab.course.masked import PACKAGE
+from xiplab.course.process import package_folders
 from xiplab.units import MiB
 
 TMP_SIZE = 64 * MiB
@@ -41,19 +40,10 @@ NOBODY_IN_PARTICULAR = 60_000
 
 @dataclass(frozen=True)
 class Wall:
-    """What is put around a worker.
+    """Whether answers can be kept in a sandbox here, and what a report says of it."""
 
-    Attributes:
-        wrap: makes the command that starts the given command inside.
-        text: what a report says of it.
-    """
-
-    wrap: Callable[[list[str]], list[str]]
+    stands: bool
     text: str
-
-    @property
-    def stands(self) -> bool:
-        return self.wrap is not unchanged
 
 
 @functools.cache
@@ -69,23 +59,27 @@ def sandbox() -> Wall:
     if tried.returncode:
         why = tried.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["bwrap failed"]
         return _no_wall(why[0])
-    return Wall(in_bubblewrap, "sandboxed (bubblewrap)")
+    return Wall(True, "sandboxed (bubblewrap)")
 
 
 def _no_wall(why: str) -> Wall:
-    return Wall(unchanged, f"not sandboxed ({why}): only the worker's own limits hold")
+    return Wall(False, f"not sandboxed ({why}): only the worker's own limits hold")
 
 
-def in_bubblewrap(command: list[str]) -> list[str]:
-    """The command that runs `command` inside the sandbox. The order of options is that of the mounts."""
+def in_bubblewrap(command: list[str], package: Path = PACKAGE) -> list[str]:
+    """The command that runs `command` inside. The order of options is that of the mounts.
+
+    Args:
+        package: the folder to show as the package.
+    """
     as_root = os.geteuid() == 0
     return ["bwrap", *(_unshared_by_root() if as_root else _unshared()),
-            "--die-with-parent", "--new-session",
+            "--as-pid-1", "--die-with-parent", "--new-session",
             *_system(),
             "--proc", "/proc", "--dev", "/dev",
             "--size", str(SHM_SIZE), "--perms", "1777", "--tmpfs", "/dev/shm",
             "--size", str(TMP_SIZE), "--perms", "1777", "--tmpfs", "/tmp",
-            *_packages(), *_course(),
+            *_packages(), *_course(package),
             "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp",
             *(_other_user() if as_root else []), *command]
 
@@ -128,15 +122,19 @@ def _packages() -> list[str]:
     return options
 
 
-def _course() -> list[str]:
-    """The package; in place of its course, with the checks, there is the worker's file alone."""
-    script = Path(worker.__file__).resolve()
-    course, package = script.parent, script.parents[1]
-    return [*_bound(package), "--size", str(MiB), "--perms", "0755", "--tmpfs", str(course),
-            "--ro-bind", str(script), str(script), "--remount-ro", str(course)]
+def _course(package: Path) -> list[str]:
+    """The package; in place of its course, with the checks, there are the scripts of the worker alone."""
+    course = str(PACKAGE / "course")
+    options = [*_bound(package, PACKAGE), "--size", str(MiB), "--perms", "0755", "--tmpfs", course]
+    for module in (worker, fork_server):
+        script = str(Path(module.__file__ or "").resolve())
+        options += ["--ro-bind", script, script]
+    return [*options, "--remount-ro", course]
 
 
-def _bound(folder: Path) -> list[str]:
-    parents = [option for parent in reversed(folder.parents[:-1])
+def _bound(folder: Path, shown: Path | None = None) -> list[str]:
+    """`folder`, to be seen as `shown`, by everybody."""
+    place = shown or folder
+    parents = [option for parent in reversed(place.parents[:-1])
                for option in ("--perms", "0755", "--dir", str(parent))]
-    return [*parents, "--ro-bind", str(folder), str(folder)]
+    return [*parents, "--ro-bind", str(folder), str(place)]

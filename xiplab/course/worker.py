@@ -40,7 +40,7 @@ import os
 import resource
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any, BinaryIO
 
@@ -124,6 +124,21 @@ class Thing:
         return f"<{self._kind}>"
 
 
+def mask_functions(source: str, names: Collection[str]) -> str:
+    """A module's source in which these functions are empty; every line keeps its number."""
+    lines, end = source.encode().splitlines(keepends=True), 0
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    for node in sorted(functions, key=lambda node: node.lineno):
+        first, last = node.body[0], node.end_lineno or 0
+        if node.name not in names or node.lineno <= end:
+            continue
+        text = f"raise NotImplementedError({f'{node.name} is what this question asks you to write'!r})\n"
+        lines[first.lineno - 1] = lines[first.lineno - 1][:first.col_offset] + text.encode()
+        lines[first.lineno:last] = [b"\n"] * (last - first.lineno)
+        end = last
+    return b"".join(lines).decode()
+
+
 class MaskedLoader(importlib.machinery.SourceFileLoader):
     """Loads a module in which some functions are empty: those that the question asks for."""
 
@@ -131,12 +146,8 @@ class MaskedLoader(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        tree = ast.parse(self.get_data(path))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and node.name in self.masked:
-                text = f"{node.name} is what this question asks you to write"
-                node.body = ast.parse(f"raise NotImplementedError({text!r})").body
-        return compile(tree, path, "exec")
+        source = importlib.util.decode_source(self.get_data(path))
+        return compile(mask_functions(source, self.masked), path, "exec")
 
 
 class MaskedFinder(importlib.abc.MetaPathFinder):
