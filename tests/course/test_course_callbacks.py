@@ -61,6 +61,17 @@ def test_function_of_the_judge_runs_on_its_side() -> None:
     assert calls == [(3, False), (4, True)]
 
 
+def test_given_function_is_a_name_of_the_answer() -> None:
+    """As an import would be; a check may exchange it later."""
+    with Worker(limits=SHORT) as worker:
+        worker.give("ext2_get_block", lambda pgoff: pgoff + 10)
+        worker.run("first = ext2_get_block(1)\ndef answer(pgoff): return first, ext2_get_block(pgoff)")
+
+        assert worker.call("answer", 5) == (11, 15)
+        worker.give("ext2_get_block", lambda pgoff: 0)
+        assert worker.call("answer", 5) == (11, 0)
+
+
 def test_objects_handed_back_are_the_judges_own() -> None:
     """Live objects, records, functions and what lies in lists: the very same."""
     inode, record = Inode(), Record(start=1)

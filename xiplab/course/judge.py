@@ -75,6 +75,8 @@ def run_answer(worker: Worker, asked: Question, source: str, cases: Sequence[Cas
         AnswerRaised, AnswerEnded, Wrong.
     """
     worker.run(asked.prelude)
+    for name, value in asked.given.items():
+        worker.give(name, value)
     worker.run(source)
     if not asked.blocks:
         return cases

@@ -13,6 +13,7 @@ A check is a function `check(answer, random)`. It returns if the answer is right
 if not; what the answer raises itself (AnswerRaised, AnswerEnded) it lets pass.
 
     answer.call("get_xip_mem", mapping, 3, False)       arguments: plain data, functions, objects
+    answer.give("ext2_get_block", ext2_get_block)       what the notebook's first cell imports
     linux1.plug("dcssblk0", direct_access=seam(answer, "direct_access"))    (questions/seam.py)
 
 A function that is handed over runs here when the answer calls it: it can count, refuse, and raise an
@@ -49,6 +50,8 @@ class Answer(Protocol):
     """What a check sees of the learner's answer; process.Worker is one."""
 
     def call(self, name: str, *args: object) -> Any: ...
+
+    def give(self, name: str, value: object) -> None: ...
 
     def value(self, name: str) -> Any: ...
 
@@ -167,6 +170,7 @@ class Question:
         blocks: for a Parsons question, the blocks of the function in a right order, then those that do not
             belong (parsons.py). The answer is a function without arguments that returns their letters.
         prelude: run in the worker before the answer: the imports of the notebook's first cell.
+        given: names that the answer finds defined, with functions of the judge's; a check may give others.
         masked: functions of the package that an answer cannot call, by module.
         shows: what an answer may see of the judge's objects, field names by type (handles.py).
         hidden: what the hidden checks look at, one phrase each.
@@ -182,6 +186,7 @@ class Question:
     hints: tuple[Hint, Hint, Hint]
     lines: str = ""
     prelude: str = ""
+    given: Mapping[str, object] = field(default_factory=dict)
     masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shows: Mapping[type, str] = field(default_factory=dict)
     blocks: tuple[Block, ...] = ()

@@ -216,6 +216,10 @@ class Worker:
         """
         return self._ask({"call": name, "args": [self._handles.encode(arg) for arg in args]})
 
+    def give(self, name: str, value: object) -> None:
+        """Set the answer's global `name`: a function of the judge, say, that the answer may call."""
+        self._ask({"give": name, "value": self._handles.encode(value)})
+
     def value(self, name: str) -> Any:
         """The answer's global `name`, None if there is none. Raises AnswerRaised, AnswerEnded."""
         return self._ask({"value": name})

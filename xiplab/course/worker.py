@@ -8,6 +8,7 @@ imports nothing but the standard library, so it holds no expected value, no chec
     {"n": 1, "run": source}                      ->  runs the answer's cell
     {"n": 2, "call": name, "args": [...]}        ->  calls one function of it
     {"n": 3, "value": name}                      ->  reads one global of it
+    {"n": 4, "give": name, "value": ...}         ->  sets one
                 <-  {"n": 2, "value": ...}   or   {"n": 2, "error": {...}}
 
 While request 2 runs, the answer may ask the judge, which may call the answer again before it replies:
@@ -303,6 +304,9 @@ class Link:
                 return self.answer.run(source)
             case {"call": name, "args": args}:
                 return self.answer.names[name](*[self.decode(arg) for arg in args])
+            case {"give": name, "value": value}:
+                self.answer.names[name] = self.decode(value)
+                return None
             case {"value": name}:
                 return self.answer.names.get(name)
         raise ValueError("unknown request")
