@@ -80,6 +80,7 @@ from xiplab.course.experiments.copies import Disk, NewRamdisk, OldRamdisk
 from xiplab.course.experiments.cost import by_guests, by_size, frames_of_a_page, measure
 from xiplab.course.predict import predict, reveal
 from xiplab.host import pagecache
+from xiplab.linux.include.blkdev import BLKFLSBUF
 from xiplab.units import KiB
 from xiplab.widgets.copies import CopiesView
 from xiplab.widgets.plot import Line, Panel, Plot
@@ -276,9 +277,19 @@ assert all(row.dirty for row in old.rows()), "dirty for ever"
 
 # %% flush-words [markdown]
 # One call can end it. `BLKFLSBUF` asks a device to forget what is cached. For the old ramdisk there is
-# nothing else: the contents go, and the disk reads as zeros.
+# nothing else: the contents go, and the disk reads as zeros. As long as anybody else has the ramdisk open,
+# such as a mounted file system, the driver refuses.
+#
+# A surprise: the driver counts itself. It holds its own ramdisk open, so that its pages are never let go.
 
 # %% flush-run
+other = old.guest.open("/dev/ram0")
+try:
+    old.guest.ioctl(old.fd, BLKFLSBUF)
+except OSError as failure:
+    print(failure.strerror)
+old.guest.close(other)
+
 old.flush()
 old.read(0)
 print(old.sentence())
@@ -363,7 +374,8 @@ print(recording.bytes_by_what)                          # 3. read the bill
 
 # %% count-own-words [markdown]
 # With the right line, the bill has three entries: the page is read in first, because only 100 bytes of it
-# are new. Then write the whole function. It is right if it gives 0 and 16384.
+# are new. Then write the whole function. It is right if no page costs nothing, and four pages cost four
+# copies.
 
 # %% count-own
 def copied_by_touching(pages):

@@ -109,8 +109,11 @@ assert copied == 31 * shared, "the original, and 30 copies"
 # the user who gives the command has at these addresses. Our commands come from MAINT, the user who
 # maintains the system. MAINT has nothing there, so the contents are zeros.
 #
-# Page numbers are in base 16, as CP writes them. A page has 4,096 bytes, which is 1000 in base 16. So page
-# 10200 begins at address 10200000.
+# Page numbers are in base 16, as CP writes them. In base 16, the size of a page ends in three zeros, so the
+# address of a page is its number with three zeros behind it.
+
+# %% make-hex
+print(f"a page has {4096:X} bytes; page {0x10200:X} begins at address {0x10200 * 4096:X}")
 
 # %% make-predict
 # Your turn: put "a", "b" or "c" in place of "skip", and run the cell.

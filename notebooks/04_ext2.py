@@ -182,8 +182,8 @@ motd = image[slot * size:slot * size + 16]
 print("It works." if motd == b"This file system" else f"Not yet: {motd!r}")
 
 # %% task-words [markdown]
-# Now for any page. Pages 0 to 11 have slots of their own. For the pages from 12 on, slot 12 names an
-# indirect block, and there the number for page 12 stands first. A number 0 is a hole, on each level.
+# Now for any page. Pages 0 to 11 have slots of their own. From page 12 on, slot 12 names an indirect
+# block, and there the number for page 12 stands first. A number 0 is a hole, on each level.
 
 # %% task
 def block_of(ino, page):

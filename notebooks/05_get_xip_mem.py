@@ -149,8 +149,8 @@ answer
 # caller to decide, and each caller knows best:
 #
 # - **read** clears the program's buffer;
-# - **write** asks once more, with `create` 1;
-# - a **page fault** maps one page of zeros for all holes, or asks with `create` 1. Notebook 07 tells when.
+# - **write** asks once more, with `create=1`;
+# - a **page fault** maps one page of zeros for all holes, or asks with `create=1`. Notebook 07 tells when.
 
 # %% hole-check
 assert experiment.free_blocks == free, "reading took no block"

@@ -77,7 +77,7 @@
 # %% build
 import numpy as np
 
-from xiplab.course.experiments.mapping import PAGES, MapInPlace
+from xiplab.course.experiments.mapping import PAGES, MapInPlace, touch_through_page_cache
 from xiplab.course.predict import predict, reveal
 from xiplab.host import faults
 from xiplab.units import PAGE_SIZE
@@ -331,8 +331,7 @@ print("read after it has grown:", experiment.guest.pread(experiment.fd, 1, 8192 
 
 # %% broken [markdown]
 # And what if the device breaks? A read would answer EIO. A fault cannot answer: it must end in a frame or
-# in a signal. Behind a page cache the signal is SIGBUS, which a task can catch. In place, Linux takes any
-# failed look-up for a lack of memory, and kills the task.
+# in a signal. In place, Linux takes any failed look-up for a lack of memory, and kills the task.
 
 # %% broken-run
 experiment.reset()
@@ -344,6 +343,13 @@ for page in (2, 0):
 
 # %% broken-words [markdown]
 # Page 0 still works: its frame is in the page table, and the device is not asked any more.
+#
+# Behind a page cache the same failure ends in SIGBUS, which a task can catch. Here LINUX2 has mapped the file
+# through its page cache, from a disk: first one that works, then one whose sectors cannot be read.
+
+# %% broken-cached
+for broken in (False, True):
+    print("LINUX2 touches page 0:", touch_through_page_cache(broken))
 
 # %% yours [markdown]
 # ## Your turn: whose frame is it? (4 minutes)

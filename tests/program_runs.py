@@ -1,4 +1,4 @@
-"""What the shipped programs do, and how qemu-s390x runs them: for the tests of programs and of guests."""
+"""What the shipped programs do, and whether qemu-s390x can run them: for tests of guests."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from xiplab.host import emulator
 from xiplab.tools.programs import PROGRAMS
 
-needs_qemu = pytest.mark.skipif(shutil.which("qemu-s390x") is None, reason="qemu-s390x is not installed")
+needs_qemu = pytest.mark.skipif(bool(emulator.unavailable()), reason=emulator.unavailable())
 needs_compiler = pytest.mark.skipif(
     any(shutil.which(name) is None for name in ("s390x-linux-gnu-gcc", "make")),
     reason="no cross compiler for s390x, or no make")
@@ -50,12 +51,3 @@ def build(folder: Path, march: str = "z900") -> Path:
     shutil.copytree(PROGRAMS, folder, ignore=shutil.ignore_patterns("bin", "lib"), dirs_exist_ok=True)
     subprocess.run(["make", "-s", f"MARCH={march}"], check=True, timeout=120, cwd=folder)
     return folder
-
-
-def run_by_qemu(folder: Path, command: str) -> tuple[bytes, int]:
-    """What a program of `folder`/bin prints and ends with in qemu, which finds /mnt in `folder`."""
-    name, *words = command.split()
-    done = subprocess.run(["qemu-s390x", "-L", folder, "-0", name, f"mnt/bin/{name}", *words], check=False,
-                          capture_output=True, timeout=60, cwd=folder, env={"PATH": "/mnt/bin"},
-                          executable=shutil.which("qemu-s390x"))
-    return done.stdout, done.returncode

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from program_runs import RUNS, TEXT, build, needs_compiler, needs_qemu, run_by_qemu, shipped_folder
+from program_runs import RUNS, TEXT, build, needs_compiler, needs_qemu, shipped_folder
 
 from xiplab import (
     MAP_ANONYMOUS,
@@ -30,6 +30,7 @@ from xiplab import (
     Recording,
 )
 from xiplab.errors import SIGXCPU
+from xiplab.host.emulator import run_in
 from xiplab.linux.arch.s390.entry import resume
 from xiplab.linux.arch.s390.process import start_thread
 from xiplab.linux.drivers.tty import LIMIT
@@ -104,7 +105,7 @@ def test_program_prints_and_ends_as_it_should(any_guest: Guest, command: str) ->
     "greet A B C D E", "cat -m mnt/bin/cat", "jump", "wild"])
 def test_program_does_what_it_does_in_qemu(guest: Guest, tmp_path: Path, command: str) -> None:
     """The same output, in any order for the auxiliary vector, and the same status or signal."""
-    expected, status = run_by_qemu(shipped_folder(tmp_path), command)
+    expected, status = run_in(shipped_folder(tmp_path), command)
     done = guest.exec(command)
 
     assert sorted(done.printed.splitlines()) == sorted(expected.splitlines())

@@ -7,7 +7,7 @@ import errno
 import numpy as np
 import pytest
 
-from xiplab.course.experiments.mapping import FAULTS, TASKS, MapInPlace
+from xiplab.course.experiments.mapping import FAULTS, TASKS, MapInPlace, touch_through_page_cache
 
 
 @pytest.fixture
@@ -209,3 +209,8 @@ def test_store_behind_the_end_within_the_last_page_comes_back(experiment: MapInP
     experiment.guest.ftruncate(experiment.fd, 8192 + 300)
 
     assert experiment.guest.pread(experiment.fd, 1, 8192 + 200) == b"!"
+
+
+def test_touch_through_page_cache_of_a_broken_disk_ends_in_sigbus() -> None:
+    assert touch_through_page_cache(broken=False) == "apple"
+    assert touch_through_page_cache(broken=True) == "SIGBUS"

@@ -1,4 +1,4 @@
-"""Notebook 08: its gap can be filled, its task be solved, and its last cell executes if it is allowed to."""
+"""Notebook 08: its gap can be filled, its task be solved, and the learner's own computer agrees with it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 import io
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from xiplab.host import code
+from xiplab.host import code, emulator
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "08_execute.ipynb"
 
@@ -45,8 +46,20 @@ def test_task_is_solved_by_what_the_solution_says(cells: dict[str, str]) -> None
 
 
 @pytest.mark.skipif(bool(code.unavailable()), reason=code.unavailable())
-def test_own_computer_executes_only_if_it_is_allowed_to(cells: dict[str, str]) -> None:
-    allowed = cells["real-run"].replace('allowed = "no"', 'allowed = "yes"')
+def test_own_computer_executes_in_place_and_owns_nothing_of_it(cells: dict[str, str]) -> None:
+    assert printed(cells["build"], cells["real-run"]) == [
+        "returned 42 with 0 KiB of its own", "returned 43 with 0 KiB of its own"]
 
-    assert printed(cells["build"], cells["real-run"]) == []
-    assert printed(cells["build"], allowed) == ["42", "43"]
+
+@pytest.mark.skipif(bool(emulator.unavailable()), reason=emulator.unavailable())
+def test_another_processor_writes_what_the_models_writes(cells: dict[str, str]) -> None:
+    assert printed(cells["build"], cells["real-qemu"])[1:] == ["Hello, Ann!", "Hello, Bob!"]
+
+
+@pytest.mark.parametrize(("cell", "module"), [("real-run", code), ("real-qemu", emulator)])
+def test_what_the_own_computer_lacks_is_said_in_one_sentence(
+        cells: dict[str, str], cell: str, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "unavailable", lambda: "nothing of that kind is here")
+
+    assert printed(cells["build"], cells[cell]) == [
+        "Only the model runs here: nothing of that kind is here"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from xiplab.course.figures import numbers_of_all, without_a_cell
 from xiplab.course.predictions import PREDICTIONS
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
@@ -100,3 +101,9 @@ def test_second_run_in_the_same_kernel_prints_the_same(
     names: dict[str, Any] = {}
 
     assert run(notebook, names) == run(notebook, names)
+
+
+def test_every_number_of_the_prose_comes_from_a_cell(notebook: Any) -> None:
+    course = (json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in NAMES)
+
+    assert list(without_a_cell(notebook, numbers_of_all(course))) == []

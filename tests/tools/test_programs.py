@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from e2fsprogs import needs_e2fsprogs, real_e2fsck
-from program_runs import RUNS, TEXT, build, needs_compiler, needs_qemu, run_by_qemu, shipped_folder
+from program_runs import RUNS, TEXT, build, needs_compiler, needs_qemu, shipped_folder
 
+from xiplab.host.emulator import run_in
 from xiplab.linux.include.elf import PF_R, PF_W, PF_X, PT_LOAD, Elf64Ehdr, Elf64Phdr, elf_check_arch
 from xiplab.tools import debugfs
 from xiplab.tools.e2fsck import check
@@ -104,7 +105,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @needs_qemu
 @pytest.mark.parametrize("command", RUNS)
 def test_program_does_in_qemu_what_it_should(here: Path, command: str) -> None:
-    assert run_by_qemu(here, command) == RUNS[command]
+    assert run_in(here, command) == RUNS[command]
 
 
 @pytest.mark.slow
@@ -112,7 +113,7 @@ def test_program_does_in_qemu_what_it_should(here: Path, command: str) -> None:
 @needs_compiler
 @pytest.mark.parametrize("command", RUNS)
 def test_rebuilt_program_behaves_as_the_shipped_one(rebuilt: Path, command: str) -> None:
-    assert run_by_qemu(rebuilt, command) == RUNS[command]
+    assert run_in(rebuilt, command) == RUNS[command]
 
 
 @needs_compiler

@@ -41,8 +41,8 @@ _MOTIVATION = (
     ("Execute-in-place goes the other way: no copy in the page cache at all.", "00_start", "cost-check"),
     ("read() and write() go straight from and to the storage.", "06_read_write", "read-check"),
     ("A mapping shows the storage itself.", "00_start", "same-check"),
-    ("It was written for segments, so that guests can share programs and libraries.", "02_segments",
-     "hundred-check"),
+    ("It was written for segments, so that guests can share programs and libraries.", "08_execute",
+     "bill-check"),
 )
 _IMPLEMENTATION = (
     ("It takes three steps: an operation of the block device, one of the address space, and those of the "

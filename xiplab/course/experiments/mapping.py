@@ -32,9 +32,10 @@ from xiplab.course.experiments.stage import Stage, action
 from xiplab.errors import SIGKILL, SIGNAL_NAMES, SIGSEGV, Signal
 from xiplab.guest import ZVM
 from xiplab.hw.dat import PAGE_PROTECT
+from xiplab.linux.block.blk_core import bio_endio
 from xiplab.linux.fs.ext2.indirect import ext2_get_block
 from xiplab.linux.fs.open import fget
-from xiplab.linux.include.blkdev import BlockDevice
+from xiplab.linux.include.blkdev import Bio, BlockDevice, RequestQueue
 from xiplab.linux.include.fs import O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY
 from xiplab.linux.include.mm import MAP_PRIVATE, MAP_SHARED, PROT_NONE, PROT_READ, PROT_WRITE, VmFault
 from xiplab.linux.mm.filemap_xip_eras import fault_steps, fault_steps_2_6_26, fault_steps_dax
@@ -354,6 +355,24 @@ class MapInPlace(Stage):
         except Signal as signal:
             self.pending = None
             self.said = f"{task} touches page {page}: {SIGNAL_NAMES[signal.signo]}. {self._why(signal, page)}"
+
+
+def touch_through_page_cache(broken: bool) -> str:
+    """What a task sees of page 0, mapped through a page cache; or its signal, if the disk is broken."""
+
+    def fail(queue: RequestQueue, bio: Bio) -> None:
+        bio_endio(bio, errno.EIO)
+
+    guest = ZVM().logon("LINUX2")
+    disk = guest.add_disk("sda", mke2fs(64 * KiB, tree={"story": STORY}, inodes=16).tobytes())
+    guest.mount("/dev/sda", "/mnt", "ext2", "ro")
+    text = guest.mmap(guest.open("/mnt/story"))
+    if broken:
+        disk.queue.make_request_fn = fail
+    try:
+        return word_of(bytes(text[:SHOWN]))
+    except Signal as signal:
+        return SIGNAL_NAMES[signal.signo]
 
 
 def _cell(entry: Entry) -> str:
