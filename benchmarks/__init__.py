@@ -1,0 +1,19 @@
+"""What xiplab costs, beside what one would take instead: the same work by every side, in one run.
+
+    xiplab bench [--quick]            everything: a table, a JSON file and a plot
+    python -m benchmarks.bars         the goals only: xiplab in place beside system calls on tmpfs
+    python -m benchmarks.cpu          the processor beside plain Unicorn
+    python -m benchmarks.growth       cost against size
+
+    tree       the files that all sides begin with, in a folder and in images by mke2fs
+    sides      system calls on tmpfs, mmap, the kernel's ext2, a guest in place, a guest with a page cache
+    readers    packages that read ext2 images        } each absent or present
+    memories   packages that keep files in memory    }
+    workload   what a family of workloads is, and how it is measured
+    bigfile, smallfiles, images, sharing     the families
+    cpu, course      what has no side: instructions, faults, import, widgets, judge, notebooks
+    growth     cost against size, with an exponent
+    profiles   where the time goes on the five slowest paths
+    report, picture  tables, JSON, and the section of the README
+    run        the command
+"""
