@@ -10,7 +10,7 @@ from xiplab.course.parsons import Piece
 from xiplab.widgets.panels import Row, Scene, TablePanel
 from xiplab.widgets.scene import SceneView
 
-INDENT = " "
+INDENT = "\N{NO-BREAK SPACE}"
 """A space that stays one where spaces in a row become one."""
 
 

@@ -141,4 +141,155 @@ MISCONCEPTIONS = (
         "The file system can find out where a disk's bytes lie in memory.",
         "Only the driver knows, and direct_access is how it is asked.",
         "Ask for direct_access in the disk's operation table."),
+    # ---- exercise 03
+    Misconception(
+        "gap-is-bridged",
+        "A gap between two segments becomes a part of the disk that cannot be used.",
+        "A disk has no holes. The driver refuses with EINVAL unless each segment begins where another ends.",
+        "Add APPS and PART2, and leave PART1 out.",
+        'print(experiment.echo("apps:part2", "add"))'),
+    Misconception(
+        "types-do-not-matter",
+        "Segments of any types can form one disk.",
+        "The types must be equal. Only EW and EN may be mixed, because both are copies of one's own.",
+        "Add APPS, type SR, together with its neighbour PART1, type SW.",
+        'print(experiment.echo("apps:part1", "add"))'),
+    Misconception(
+        "types-must-be-equal",
+        "All segments of a disk must have the same type.",
+        "EW and EN may be mixed: for both a guest gets a copy of its own. All others must be equal.",
+        "Look at the first letter of both types."),
+    Misconception(
+        "one-segment-two-disks",
+        "A segment can be a part of two disks.",
+        "It belongs to one disk at most. The driver refuses the second one with EEXIST.",
+        "Add the same segment twice.",
+        'print(experiment.echo("part1", "add"), experiment.echo("part2:part1", "add"))'),
+    Misconception(
+        "too-short-is-not-too-long",
+        "A name that is empty or too long is an invalid argument, EINVAL; an empty one at the end is none.",
+        "The driver answers ENAMETOOLONG for each name that has not 1 to 8 letters, for an empty one too.",
+        "Write a line that ends in a colon.",
+        'print(experiment.echo("part1:", "add"))'),
+    Misconception(
+        "busy-means-taken",
+        "A segment that is a disk already is busy: EBUSY.",
+        "EBUSY means open. That something exists already is EEXIST.",
+        "Add a segment twice while nobody has it open.",
+        'experiment.echo("part1", "add"); print(experiment.echo("part1", "add"))'),
+    Misconception(
+        "any-close-is-the-release",
+        "A pending save is done at the next close.",
+        "It waits for the last close. The driver counts who has the disk open, and looks at the count.",
+        "Open the disk twice, ask for a save, close once.",
+        'experiment.echo("part1", "add"); experiment.open("dcssblk0"); experiment.open("dcssblk0")\n'
+        'experiment.echo("1", "PART1/save"); experiment.close("dcssblk0")\n'
+        'print(experiment.file("PART1/save"))'),
+    Misconception(
+        "first-segment-is-the-device",
+        "The device has the name of its first segment, so to save that name saves it all.",
+        "Each segment is saved by its own name. The device's name is that of the first one given, no more.",
+        "Save a disk of two segments, and look at both in the spool.",
+        'experiment.echo("part1:part2", "add"); experiment.echo("1", "PART1/save")\n'
+        'print(experiment.vm.segments["PART1"].spoolid, experiment.vm.segments["PART2"].spoolid)'),
+    Misconception(
+        "counted-too-late",
+        "It does not matter when in the function the driver counts.",
+        "Whoever closes is still in the count until it is lowered. Ask before, and the last close looks like "
+        "the last but one.",
+        "Lower the count first, then ask."),
+    Misconception(
+        "save-stays-pending",
+        "A save that was carried out needs no further care.",
+        "save_pending is a wish, and stays one until somebody clears it. Else the next last close saves "
+        "again.",
+        "Open and close once more after the save, and look at the spool."),
+    Misconception(
+        "save-is-forgotten",
+        "A close clears the wish to save.",
+        "Only two things clear it: the save itself, and a 0 written into the file save.",
+        "Clear the wish where it is fulfilled, under the same if."),
+    Misconception(
+        "end-minus-start",
+        "From start to end there are end - start bytes.",
+        "`end` is the address of the last byte, and that one counts as well: end - start + 1.",
+        "Count a segment of one page: start 0, end 4095.",
+        'experiment.echo("part1", "add"); info = experiment.bdev("dcssblk0").bd_disk.private_data\n'
+        "print(info.end - info.start, info.end - info.start + 1)"),
+    Misconception(
+        "size-is-granted",
+        "Who asks for so many bytes gets so many.",
+        "The answer is how many there are, up to the size asked for. Near the end they are fewer.",
+        "Ask at the last but one page for eight pages."),
+    Misconception(
+        "whole-pages-mend-it",
+        "Rounding to whole pages mends a size that is a byte short.",
+        "It makes a loss of one byte a loss of one page. Mend the size, then nothing needs rounding.",
+        "Ask for the last page: how many bytes come back?"),
+    Misconception(
+        "nothing-is-an-answer",
+        "For the first sector behind the end, 0 bytes is a good answer.",
+        "There is nothing at that address, so there is no address to give. The answer is ERANGE.",
+        "Compare the offset of the first sector behind the end with the size."),
+    Misconception(
+        "each-piece-at-the-start",
+        "Each piece of a bio is copied from the bio's first sector on.",
+        "bi_sector says where the first piece lies. The next one lies behind it, by its length.",
+        "Read two pages with one bio, and compare them."),
+    Misconception(
+        "bio-is-done-piece-by-piece",
+        "Each piece of a bio is completed when it is copied.",
+        "A bio is one order, and is completed once, after the last piece. Whoever waits for it may free the "
+        "memory then.",
+        "Call bio_endio behind the loop."),
+    Misconception(
+        "refused-means-ignored",
+        "A bio that cannot be carried out is left alone.",
+        "Somebody waits for it. It is completed in any case, with an errno if it failed.",
+        "Call bio_endio with EIO where you refuse."),
+    Misconception(
+        "bio-errors-are-raised",
+        "A driver raises an error for a bio that it refuses.",
+        "A bio is an order for later; its sender may be gone from the call. The errno travels in the bio.",
+        "Call bio_endio(bio, errno.EIO)."),
+    Misconception(
+        "copied-is-completed",
+        "When the bytes are copied, the bio is done.",
+        "Nobody looks at the bytes until the driver says so. bio_endio says so.",
+        "Complete the bio behind the loop as well."),
+    Misconception(
+        "type-alone-decides",
+        "A disk over a segment of type SR can never be written.",
+        "While it is shared. With 0 in the file shared the guest has a copy of its own, and may write it.",
+        "Write 0 into shared, then write a page.",
+        'experiment.echo("apps", "add"); experiment.echo("0", "APPS/shared"); experiment.open("dcssblk0")\n'
+        'print(experiment.write("dcssblk0", 0, "J"))'),
+    Misconception(
+        "machine-will-protect",
+        "The driver needs no check for writes: the machine protects the segment.",
+        "It does, by a protection exception in the middle of the kernel. A driver answers EIO before.",
+        "Look at is_shared, the type and the direction before you copy.",
+        'experiment.echo("apps", "add"); experiment.open("dcssblk0")\n'
+        'experiment.direct_access("dcssblk0", 0); print(experiment.store("J"))\n'
+        'print(experiment.write("dcssblk0", 0, "J"))'),
+    Misconception(
+        "not-now-is-yes",
+        "EAGAIN is no real error, so the switch has happened.",
+        "EAGAIN means: not now. Nothing was reloaded, and the segment is shared as before.",
+        "Change is_shared only when every segment was reloaded."),
+    Misconception(
+        "last-segment-decides",
+        "What the last segment answers counts for the disk.",
+        "The disk is all its segments. One refusal is enough, wherever it comes in the list.",
+        "Try it with the first of two segments in use."),
+    Misconception(
+        "one-segment-is-enough",
+        "When one segment was reloaded, the disk is.",
+        "Then a part of the disk is a copy of one's own, and a store into the other part reaches all guests.",
+        "Try it with one of two segments in use."),
+    Misconception(
+        "every-error-is-not-now",
+        "All errors of a reload mean that it did not work this time.",
+        "Only EAGAIN leaves the segment as it was. After any other error it is not loaded any more.",
+        "Let all errors but EAGAIN pass."),
 )

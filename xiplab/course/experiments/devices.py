@@ -140,10 +140,14 @@ class Devices(Stage):
             before = set(self.linux1.kernel.disks)
             self.linux1.echo(text, f"{ROOT}/{file}")
             for name in set(self.linux1.kernel.disks) - before:
-                self.disk, self.sector = name, 0
+                self.added(name)
             return f"echo {text} > {file}: done."
 
         return self._answered(echo, f"echo {text} > {file}")
+
+    def added(self, disk: str) -> None:
+        """A disk has been added: it is shown."""
+        self.disk, self.sector = disk, 0
 
     @action
     def open(self, disk: str) -> str:
