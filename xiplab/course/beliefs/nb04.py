@@ -136,4 +136,130 @@ MISCONCEPTIONS = (
         "A block knows to which file it belongs.",
         "It is 4,096 bytes of content. Only the slots of inodes say whose it is.",
         "Let two slots name one block, and read both pages."),
+    Misconception(
+        "indirect-block-is-data",
+        "Slot 12 names the block of page 12.",
+        "Slot 12 names an indirect block: a block full of numbers. The first of them is the block of page "
+        "12.",
+        "Compare slot 12 with the block of page 12.",
+        'print(debugfs.stat(experiment.image, "/holes")["i_block"][12], '
+        'debugfs.blocks(experiment.image, "/holes")[12:16])'),
+    Misconception(
+        "pointers-count-on",
+        "Pointer 15 of the indirect block belongs to page 15.",
+        "Each indirect block counts from 0. So subtract the pages that come before it: page 15 is pointer 3 "
+        "behind the 12 slots.",
+        "Look at page 15 of /holes.",
+        'print(debugfs.blocks(experiment.image, "/holes")[15], experiment.roles()[14])'),
+    Misconception(
+        "pointers-begin-at-one",
+        "The indirect block's first number is number 1.",
+        "It is number 0, and lies at the block's first byte. Page 12 finds its block there.",
+        "Count from 0: page 12 minus 12 is 0."),
+    Misconception(
+        "inodes-begin-at-zero",
+        "The first inode of the table is inode 0.",
+        "Inodes are counted from 1, because 0 stands for no inode. So inode 1 lies at the table's first "
+        "byte.",
+        "Subtract 1 before you compute.",
+        'print([debugfs.stat(experiment.image, ino)["offset"] for ino in (1, 2, 3)])'),
+    Misconception(
+        "one-inode-table",
+        "A disk has one table of inodes.",
+        "Each group has its own, with s_inodes_per_group inodes. The group's descriptor says where it "
+        "begins.",
+        "Divide by s_inodes_per_group: the quotient is the group, the rest is the place in its table.",
+        'print(debugfs.stats(experiment.image)["s_inodes_per_group"].value)'),
+    Misconception(
+        "inode-is-128-bytes",
+        "An inode takes 128 bytes.",
+        "It takes as many as s_inode_size says. 128 is the least; larger ones have room for attributes.",
+        "Read s_inode_size, the two bytes at byte 88 of the superblock.",
+        'print(debugfs.stats(experiment.image)["s_inode_size"].value)'),
+    Misconception(
+        "blocks-are-pages",
+        "A block has 4,096 bytes.",
+        "It has 1,024 shifted left by s_log_block_size. Our disk says 2; other disks say 0 or 1.",
+        "Compute the block size from the superblock, and use it everywhere.",
+        'print(1024 << debugfs.stats(experiment.image)["s_log_block_size"].value)'),
+    Misconception(
+        "descriptors-in-block-one",
+        "The group descriptors are in block 1.",
+        "They are in the block behind the superblock. With blocks of 1,024 bytes the superblock is block 1, "
+        "so they are in block 2.",
+        "Add 1 to s_first_data_block, the number at byte 20 of the superblock.",
+        'print(debugfs.stats(experiment.image)["s_first_data_block"].value)'),
+    Misconception(
+        "block-number-is-a-place",
+        "The number of a block is the place of its bytes.",
+        "It counts blocks. Its first byte is that number times the block size.",
+        "Multiply each block number before you look there.",
+        "print(experiment.stops()[-1].start, experiment.stops()[-1].start // 4096)"),
+    Misconception(
+        "any-number-is-an-inode",
+        "Whatever the number, there is an inode.",
+        "A disk has s_inodes_count inodes, from 1 on. Any other number leads into somebody else's bytes.",
+        "Refuse 0, and everything above s_inodes_count.",
+        'print(debugfs.stats(experiment.image)["s_inodes_count"].value)'),
+    Misconception(
+        "place-is-bytes",
+        "To find an inode is to return its bytes.",
+        "The question is where it lies. Who knows the place can read its fields, and write them.",
+        "Return the number of its first byte."),
+    Misconception(
+        "two-levels-are-one",
+        "Slot 13 names a block full of data blocks, as slot 12 does.",
+        "It has one level more: its numbers name indirect blocks, and only those name blocks of data.",
+        "Go through two blocks of numbers: the quotient picks the first number, the rest the second one."),
+    Misconception(
+        "levels-turned-round",
+        "The rest of the division picks in the first block of numbers, the quotient in the second.",
+        "Neighbouring pages share the second block. So the quotient, which changes slowly, picks in the "
+        "first.",
+        "Divide by the numbers per block: the quotient first, then the rest."),
+    Misconception(
+        "hole-is-in-the-slots-only",
+        "Only a slot can be 0.",
+        "An indirect block's numbers can be 0 as well, on each level. Block 0 is no block of numbers: it has "
+        "the superblock.",
+        "Test each number before you look into the block that it names.",
+        'print(debugfs.blocks(experiment.image, "/holes"))'),
+    Misconception(
+        "record-ends-with-its-name",
+        "The next record of a directory begins where the name ends.",
+        "It begins rec_len bytes behind this one. Records are padded, and a removed neighbour's bytes belong "
+        "to the record before it.",
+        "Go on by rec_len.",
+        'print([(entry.offset, entry.rec_len, entry.name) for entry in debugfs.ls(experiment.image, '
+        '"/lib")])'),
+    Misconception(
+        "name-fills-the-record",
+        "A record's name is as long as its record, less 8 bytes.",
+        "name_len says how long it is. The rest of rec_len is padding, or bytes of a removed record.",
+        "Take name_len bytes of the name.",
+        'print([(entry.rec_len - 8, len(entry.name)) for entry in debugfs.ls(experiment.image, "/lib")])'),
+    Misconception(
+        "removed-record-counts",
+        "Where a name stands, there is a file.",
+        "A record with inode 0 is free. Its name is still there, and means nothing.",
+        "Test the inode's number before you believe the name."),
+    Misconception(
+        "provisional-size-is-real",
+        "s_blocksize is the block size of the file system, from the start of the mount.",
+        "It begins as the device's smallest block, only to read the superblock with. The disk's own size "
+        "stands in the superblock.",
+        "In place, compare the disk's block size with PAGE_SIZE.",
+        'print(debugfs.stats(experiment.image)["s_log_block_size"].value)'),
+    Misconception(
+        "any-block-can-be-mapped",
+        "A disk with small blocks can be mounted in place.",
+        "A page table maps whole pages. Four blocks of 1,024 bytes need not lie in one page, so a block has "
+        "to be a page.",
+        "Keep the test, and mend what it compares."),
+    Misconception(
+        "every-mount-needs-pages",
+        "A file system must have blocks of 4,096 bytes.",
+        "Through the page cache any block size will do: the pieces are copied together. Only in place must a "
+        "block be a page.",
+        "Refuse only if xip is asked for."),
 )
