@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,24 @@ def progress(arguments: argparse.Namespace) -> int:
         noted.delete()
     else:
         print(course_map())
+    return 0
+
+
+def reset(arguments: argparse.Namespace) -> int:
+    from xiplab.course.reset import reset as bring_back
+
+    path, copy = bring_back(arguments.question, arguments.file)
+    print(f"{path}: as it was shipped; what was there is now {copy.name}")
+    return 0
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    from xiplab.course.watch import watch as look
+
+    try:
+        look(arguments.file, functools.partial(print, flush=True))
+    except KeyboardInterrupt:
+        print()
     return 0
 
 
@@ -96,6 +115,17 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("progress", help="the map of the course, and how far you are on it")
     command.add_argument("--delete", action="store_true", help="delete what was noted")
     command.set_defaults(run=progress)
+
+    command = commands.add_parser("reset", help="bring back one answer, or a whole exercise, as shipped")
+    command.add_argument("question", metavar="QUESTION", help='for example "00.2", or "00" for all of it')
+    command.add_argument("file", nargs="?", type=Path, metavar="FILE",
+                         help="default: the exercise's, here or in exercises/; a copy of it is kept")
+    command.set_defaults(run=reset)
+
+    command = commands.add_parser("watch", help="judge an answer at each save; Ctrl-C ends it")
+    command.add_argument("file", nargs="?", type=Path, metavar="FILE",
+                         help="default: the exercises here and in exercises/")
+    command.set_defaults(run=watch)
 
     command = commands.add_parser("grade", help="judge the submissions of a class")
     command.add_argument("submissions", type=Path, metavar="SUBMISSIONS",

@@ -245,6 +245,71 @@ def test_score_is_the_best_attempt_less_hints_never_under_half(points: list[floa
     assert progress.score(ASKED, entry) == pytest.approx(score)
 
 
+def note(points: str, count: int = 1) -> None:
+    for _ in range(count):
+        progress.note_attempt(ASKED, judged(points), points)
+
+
+def test_log_of_attempts_holds_together_until_it_is_changed(folder: Path) -> None:
+    """A changed, a removed and an added attempt each break it; other questions are not concerned."""
+    note("def double(n): return n", 2)
+    note(RIGHT)
+    path = folder / progress.FILE_NAME
+    data = progress.load(path)
+    attempts = data["questions"]["07.3"]["attempts"]
+
+    assert progress.broken_logs(data) == []
+    for changed in ([{**attempts[0], "points": 9}, *attempts[1:]], attempts[1:], [*attempts, attempts[0]]):
+        data["questions"]["07.3"]["attempts"] = changed
+        assert progress.broken_logs(data) == ["07.3"]
+
+
+def test_own_situation_is_the_learners_alone(folder: Path) -> None:
+    """It is told beside each situation, stays the same, and differs between learners and questions."""
+    mine = progress.own_situation(question("00.1"), progress.learner_here())
+
+    assert f'xiplab.show("00.1", {mine})' in repr(show("00.1", 0))
+    assert mine == progress.own_situation(question("00.1"), progress.learner_here())
+    assert len({progress.own_situation(asked, who) for asked in (question("00.1"), ASKED)
+                for who in ("a", "b", progress.learner_here())}) == 6
+
+
+@pytest.mark.parametrize(("source", "number"), [
+    ("SITUATION = 3\ndef f(): return 1", 3), ("SITUATION = 1\nSITUATION = 2", 2), ("SITUATION = n", None),
+    ("x = 3", None), ("SITUATION = ", None), ("SITUATION = True", None), ("x = '\0'", None)])
+def test_situation_of_reads_what_the_answer_says(source: str, number: int | None) -> None:
+    assert progress.situation_of(source) == number
+
+
+@pytest.mark.parametrize(("tries", "mastered"), [
+    ([(True, 0, 0)], True), ([(False, 0, 0), (True, 0, 0)], False), ([(False, 0, 0), (True, 0, 1)], True),
+    ([(True, 1, 0)], False), ([(True, 1, 0), (True, 1, 5)], True), ([(False, 1, 0), (True, 2, 5)], False),
+    ([], False)])
+def test_mastery_is_a_fresh_situation_without_hints(tries: list[tuple[bool, int, int]],
+                                                    mastered: bool) -> None:
+    """(solved, hints open, situation) of each try: the first on a situation, no hint since the last try."""
+    attempts = [{"solved": solved, "hints": hints, "situation": situation}
+                for solved, hints, situation in tries]
+
+    assert progress.is_mastered(question("00.1"), {"attempts": attempts}) == mastered
+
+
+@pytest.mark.parametrize(("tries", "mastered"), [
+    ([(False, 0), (True, 0)], True), ([(True, 1)], False), ([(False, 0)], False)])
+def test_mastery_without_situations_is_right_without_hints(tries: list[tuple[bool, int]],
+                                                           mastered: bool) -> None:
+    attempts = [{"solved": solved, "hints": hints} for solved, hints in tries]
+
+    assert progress.is_mastered(question("00.2"), {"attempts": attempts}) == mastered
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"questions": []}', b'{"questions": {"a": 1}}', b"\xff",
+                                     b'{"questions": {"a": {"hints": 0, "attempts": ["x"]}}}', b"[" * 9999])
+def test_parse_refuses_what_is_no_progress_file(content: bytes) -> None:
+    with pytest.raises(ValueError, match="no table of questions"):
+        progress.parse(content)
+
+
 def test_hint_ladder_tells_the_cost_before_it_opens(folder: Path) -> None:
     assert "Hint 1 costs 0.2 of 4 points" in repr(hint("00.2"))
     opened = repr(hint("00.2", 1))

@@ -84,15 +84,35 @@ def test_state_follows_what_was_noted(noted: dict[str, Any], state: str) -> None
     assert state_of("00", noted) == state
 
 
-def test_notebook_is_mastered_when_each_question_is_solved() -> None:
-    solved = {question.id: {"hints": 0, "attempts": [{"when": at(2)["when"], "solved": False},
-                                                     {"when": at(3)["when"], "solved": True}]}
-              for question in questions("00")}
-    noted = {"predictions": predicted("00", 1), "questions": solved}
+def tried(solved: bool, hints: int = 0, situation: int | None = None) -> dict[str, Any]:
+    return {"when": at(2)["when"], "solved": solved, "points": 1.0 if solved else 0.0, "hints": hints,
+            "situation": situation}
+
+
+def test_notebook_is_mastered_when_each_question_is_right_without_hints() -> None:
+    """Solved with a hint is solved; one question that is not solved leaves it done."""
+    entries = {question.id: {"hints": 0, "attempts": [tried(False), tried(True, 0, 7)]}
+               for question in questions("00")}
+    noted = {"predictions": predicted("00", 1), "questions": entries}
 
     assert state_of("00", noted) == "mastered"
-    solved[questions("00")[0].id]["attempts"].pop()
+    entries["00.2"] = {"hints": 1, "attempts": [tried(True, 1)]}
+    assert state_of("00", noted) == "solved"
+    entries["00.2"]["attempts"] = [tried(False)]
     assert state_of("00", noted) == "done"
+
+
+def test_map_shows_points_and_mastery_of_what_was_tried(tmp_path: Path) -> None:
+    """Best points less hints; nothing is said of exercises that were not begun."""
+    path = progress.create(tmp_path)
+    path.write_text(json.dumps({"questions": {"00.1": {"hints": 1, "attempts": [
+        {**tried(True, 0, 3), "points": 2.0}]}}}))
+    first, *others = course_map().lines
+
+    assert first.standing == "1.9 of 6 points, 1 of 2 questions mastered"
+    assert {line.standing for line in others} == {""}
+    assert first.standing in repr(course_map())
+    assert first.standing in course_map()._repr_html_()
 
 
 def test_next_step_after_a_notebook_is_its_exercise(tmp_path: Path) -> None:

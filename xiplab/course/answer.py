@@ -86,14 +86,19 @@ def answer_anywhere(question: Question) -> Found:
     if _running_shell() is not None:
         return answer_in_notebook(question)
     exercise = question.id.partition(".")[0]
-    files = [path for folder in (Path(), Path("exercises")) for path in folder.glob(f"{exercise}_*")
-             if path.suffix in (".ipynb", ".py")]
+    files = exercise_files(exercise)
     if not files:
         raise AnswerMissing(f"No file {exercise}_*.ipynb or .py lies here: give the file that holds your "
                             "answer.")
     path = max(files, key=lambda file: file.stat().st_mtime)
     found = answer_in_file(question, path)
     return Found(found.source, (f"The answer was read from {path}.", *found.notes))
+
+
+def exercise_files(exercise: str) -> list[Path]:
+    """The files of an exercise in the current folder and in its exercises/."""
+    return [path for folder in (Path(), Path("exercises")) for path in sorted(folder.glob(f"{exercise}_*"))
+            if path.suffix in (".ipynb", ".py")]
 
 
 def answer_in_file(question: Question, path: Path) -> Found:

@@ -63,7 +63,16 @@ def show(id: str, variant: int = 0) -> Card:
                                     f"{MOST_VARIANTS}")
     if asked.situation is None:
         return blocks_card(asked, variant)
-    return Card(f"{id} {asked.title} – situation {variant}", asked.situation(variant))
+    return Card(f"{id} {asked.title} – situation {variant}", (*asked.situation(variant), *own_line(asked)))
+
+
+def own_line(asked: Question) -> tuple[str, ...]:
+    """Which situation is the learner's own; nothing where no progress is kept."""
+    learner = progress.learner_here()
+    if not learner:
+        return ()
+    return (f"Your own situation, which nobody else has: xiplab.show(\"{asked.id}\", "
+            f"{progress.own_situation(asked, learner)}).",)
 
 
 def blocks_card(asked: Question, easier: int = 0) -> Card:

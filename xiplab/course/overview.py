@@ -7,7 +7,8 @@ Both read the notebooks themselves, so they say only what is there; a part that 
 written yet is called so. The marks come from the progress file (progress.py), where there is one:
 
     done        each prediction of the notebook was made
-    mastered    each question of the exercise is solved
+    solved      and each question of the exercise
+    mastered    each of them right on a fresh situation, without hints
     recall      done, and two later notebooks were begun since: time for its three questions again
 
 Nothing here counts days or compares people.
@@ -45,7 +46,8 @@ COURSE = (
 NOT_WRITTEN = "not written yet"
 LATER_BEGUN = 2
 """So many notebooks begun after a notebook was done, and its questions are worth another look."""
-SIGNS = {"not begun": "○", "begun": "◐", "done": "●", "mastered": "★", "recall": "↻", NOT_WRITTEN: ""}
+SIGNS = {"not begun": "○", "begun": "◐", "done": "●", "solved": "☆", "mastered": "★", "recall": "↻",
+         NOT_WRITTEN: ""}
 
 LEFT = "style='text-align:left'"
 """JupyterLab sets tables to the right, as suits numbers."""
@@ -96,12 +98,31 @@ def _touched(number: str, noted: Progress) -> list[str]:
     return sorted(entry["when"] for entry in entries)
 
 
-def is_mastered(number: str, noted: Progress) -> bool:
-    """Whether each question of the exercise is solved."""
+@dataclass(frozen=True)
+class Standing:
+    """How far a learner is with an exercise: points of the best attempts, questions solved and mastered."""
+
+    earned: float
+    points: float
+    solved: int
+    mastered: int
+    questions: int
+
+    def __str__(self) -> str:
+        return (f"{self.earned:g} of {self.points:g} points, {self.mastered} of {self.questions} questions "
+                "mastered")
+
+
+def standing_of(number: str, noted: Progress) -> Standing:
+    """What the progress file says of an exercise."""
     asked = questions(number) if number in exercises() else ()
-    entries = noted.get("questions", {})
-    attempts = [entries.get(question.id, {"attempts": []})["attempts"] for question in asked]
-    return bool(asked) and all(any(attempt["solved"] for attempt in tried) for tried in attempts)
+    entries = [noted.get("questions", {}).get(question.id, {"attempts": [], "hints": 0})
+               for question in asked]
+    pairs = list(zip(asked, entries, strict=True))
+    return Standing(sum(progress.score(question, entry) for question, entry in pairs),
+                    sum(question.points for question in asked),
+                    sum(any(attempt["solved"] for attempt in entry["attempts"]) for entry in entries),
+                    sum(progress.is_mastered(question, entry) for question, entry in pairs), len(asked))
 
 
 def state_of(number: str, noted: Progress) -> str:
@@ -117,7 +138,10 @@ def state_of(number: str, noted: Progress) -> str:
     later = [times[0] for other in notebooks() if other > number and (times := _touched(other, noted))]
     if sum(first > touched[-1] for first in later) >= LATER_BEGUN:
         return "recall"
-    return "mastered" if is_mastered(number, noted) else "done"
+    standing = standing_of(number, noted)
+    if not standing.questions or standing.solved < standing.questions:
+        return "done"
+    return "mastered" if standing.mastered == standing.questions else "solved"
 
 
 @dataclass(frozen=True)
@@ -131,6 +155,7 @@ class Line:
     state: str
     notebook: str = ""
     exercise: str = ""
+    standing: str = ""
 
     @property
     def sign(self) -> str:
@@ -158,14 +183,16 @@ class CourseMap:
         return "you are through", ""
 
     def __repr__(self) -> str:
-        rows = [f"{line.number}  {line.topic:13} {line.minutes or '':>3}  {line.sign}" for line in self.lines]
+        rows = [f"{line.number}  {line.topic:13} {line.minutes or '':>3}  {line.sign:12} {line.standing}"
+                for line in self.lines]
+        rows = [row.rstrip() for row in rows]
         return "\n".join([*rows, f"Next: {self.next[0]}."])
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{line.number}</td><td {LEFT}>{_link(line.notebook, line.topic)}</td>"
             f"<td {LEFT}>{escape(line.question)}</td><td>{line.minutes or ''}</td>"
-            f"<td>{_link(line.exercise, 'exercise') if line.exercise else ''}</td>"
+            f"<td>{_link(line.exercise, 'exercise') if line.exercise else ''}{_small(line.standing)}</td>"
             f"<td {LEFT}>{line.sign}</td></tr>" for line in self.lines)
         step, target = self.next
         head = "".join(f"<th scope='col' {LEFT}>{name}</th>" for name in (
@@ -176,6 +203,10 @@ class CourseMap:
 
 def _link(target: str, text: str) -> str:
     return f"<a href='{escape(target)}'>{escape(text)}</a>" if target else escape(text)
+
+
+def _small(text: str) -> str:
+    return f"<br><small>{escape(text)}</small>" if text else ""
 
 
 def course_map() -> CourseMap:
@@ -189,9 +220,11 @@ def course_map() -> CourseMap:
     lines = []
     for number, topic, question in COURSE:
         notebook, exercise = notebooks().get(number), exercises().get(number)
+        tried = any(id.startswith(f"{number}.") for id in noted.get("questions", {}))
         lines.append(Line(number, topic, question, minutes_of(notebook) if notebook else 0,
                           state_of(number, noted), notebook.name if notebook else "",
-                          f"../exercises/{exercise.name}" if exercise else ""))
+                          f"../exercises/{exercise.name}" if exercise else "",
+                          str(standing_of(number, noted)) if tried and exercise else ""))
     return CourseMap(tuple(lines))
 
 
