@@ -159,8 +159,8 @@ def make_request(bio, copy_pages, bio_endio):
     raise NotImplementedError()
 
 # %% see-03-4 [markdown]
-# See it at work: *Read* and *Write* below send bios to your function. APPS has type SR. Try to write to it;
-# then write 0 into its file `shared`, and try again.
+# See it at work: *Read* and *Write* below send bios to your function. APPS has type SR. Try to write to it.
+# Then close the disk, click on `shared`, open the disk, and try again.
 
 # %% picture-03-4
 sent = driven(YourDriver(), use_make_request=make_request)

@@ -298,3 +298,15 @@ def test_forged_exception_is_none_of_the_judges() -> None:
             worker.call("answer", lambda: 1)
 
     assert getattr(raised.value, "passed", None) is None
+
+
+def test_argument_of_no_use_ends_the_check_and_not_the_judge() -> None:
+    """The judge's function stumbles over None: that is the answer's failure."""
+    def page_of(mapping: Inode) -> int:
+        return mapping.i_size
+
+    with Worker(limits=SHORT, shows=SHOWS) as worker:
+        worker.run("def answer(page_of): return page_of(None)")
+
+        with pytest.raises(AnswerRaised, match="i_size"):
+            seam(worker, "answer")(page_of)

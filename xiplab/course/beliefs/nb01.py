@@ -74,6 +74,122 @@ MISCONCEPTIONS = (
         "Measure one guest and eight, in place.",
         "print(measure(16, 1, in_place=True))\n"
         "print(measure(16, 8, in_place=True))"),
+    # ---- exercise 01
+    Misconception(
+        "write-reads-first",
+        "Before a page is written, its old bytes are read in.",
+        "Only if some of them are kept. Who writes a whole page needs none of the old ones.",
+        "Write a whole page into an empty cache, and look at the bill.",
+        'experiment = Disk(); experiment.write(0, "plums"); print(experiment.bill)'),
+    Misconception(
+        "msync-copies-all",
+        "msync copies all pages of the page cache to the device.",
+        "It copies the dirty ones. Of a clean page the device has the same bytes.",
+        "Read a page, store into another one, call msync.",
+        'experiment = Disk(); experiment.read(0); experiment.store(1, "B"); experiment.sync()\n'
+        "print(experiment.sentence())"),
+    Misconception(
+        "cache-keeps-for-ever",
+        "What is in the page cache stays there.",
+        "It stays until somebody else needs the frames. A copy can be made again.",
+        "Let memory be short.",
+        "experiment = Disk(); experiment.read(0); experiment.press(); experiment.press()\n"
+        'print(experiment.frames()["page cache"], "frames")'),
+    Misconception(
+        "dirty-pages-stay",
+        "A dirty page cannot be given back.",
+        "It can, after its bytes were written to the device. Then it is clean.",
+        "Store into a page, unmap, and let memory be short.",
+        'experiment = Disk(); experiment.write(0, "plums"); experiment.press(); experiment.press()\n'
+        "print(experiment.bill)"),
+    Misconception(
+        "dirty-can-be-dropped",
+        "A frame that is wanted can be taken, whatever is in it.",
+        "A dirty page is newer than the device: who drops it loses what the program has written.",
+        "Call writepage before you drop it."),
+    Misconception(
+        "stale-is-dirty",
+        "When the device was changed from outside, the page cache's page becomes dirty.",
+        "Dirty means: the page is newer than the device. Here it is older, and nobody tells the page cache.",
+        "Change the device, and look at the page.",
+        'experiment = Disk(); experiment.read(2); experiment.change(2, "plums"); print(experiment)'),
+    Misconception(
+        "frame-comes-filled",
+        "A new page of the page cache has the device's bytes at once.",
+        "add_page takes an empty frame. The bytes come when the page is read from the device.",
+        "Copy to the program after the page was read in."),
+    Misconception(
+        "each-read-takes-a-frame",
+        "Each read takes a frame for what it reads.",
+        "Only if the page is not there yet. All reads of a page use one frame; that is what makes it a "
+        "cache.",
+        "Look for the page before you take a frame.",
+        "experiment = Disk(); experiment.read(0); experiment.read(0)\n"
+        'print(experiment.frames()["page cache"])'),
+    Misconception(
+        "no-writing-means-clean",
+        "A page that need not be written is clean.",
+        "Clean means: its bytes are elsewhere as well, so the frame can be taken. These bytes are nowhere "
+        "else.",
+        "Let memory be short, and read the ramdisk.",
+        'old = OldRamdisk(); old.load(); old.press(); print(old.frames()["page cache"], "frames stay")'),
+    Misconception(
+        "refusing-keeps-it",
+        "To keep a page, writepage must refuse with an error.",
+        "The page stays then, but whoever calls msync gets the error, and nothing was wrong.",
+        "Keep it dirty, and return."),
+    Misconception(
+        "flag-is-still-set",
+        "In writepage the flag dirty still says what the page was.",
+        "Linux clears it before the call. A driver that wants it set must set it.",
+        "Set the flag without asking for it."),
+    Misconception(
+        "mapped-can-go",
+        "A page that a program has mapped can be taken away.",
+        "A page table names its frame. Who gave the frame to somebody else would show the program foreign "
+        "bytes.",
+        "Leave pages alone whose mapcount is not 0."),
+    Misconception(
+        "written-means-clean",
+        "After writepage a page is clean.",
+        "Usually. The old ramdisk has nowhere to write to, so its pages are dirty again, and are all there "
+        "is.",
+        "Look at the flag once more, after writepage."),
+    Misconception(
+        "more-is-better",
+        "When memory is short, all that can go should go.",
+        "So many frames are wanted, and each page that goes may have to be read in again.",
+        "Stop when enough frames are free."),
+    Misconception(
+        "looked-at-is-freed",
+        "Each page that was looked at counts.",
+        "Wanted are frames. A page that stays gives none.",
+        "Count where you drop."),
+    Misconception(
+        "equal-is-the-same",
+        "Equal bytes are the same memory.",
+        "A copy has equal bytes, in a frame of its own. That is what a copy is.",
+        "Ask shares_memory, not same_bytes.",
+        "experiment = NewRamdisk(); experiment.touch(0)\n"
+        "one, other = experiment.cache_page(0).frame, experiment.storage(0)\n"
+        "print(bytes(one) == bytes(other), np.shares_memory(one, other))"),
+    Misconception(
+        "each-name-is-memory",
+        "Each place where the page can be seen is memory of its own.",
+        "Places are names. A page table, a page cache and a segment may name one frame.",
+        "Ask of each two places whether they share memory.",
+        "experiment = Disk(); experiment.touch(0)\n"
+        "print(np.shares_memory(experiment.mapping().frame(0), experiment.cache_page(0).frame))"),
+    Misconception(
+        "one-comparison-is-enough",
+        "It is enough to compare each place with one other, the first one or its neighbour.",
+        "The old friend may be any of those before. So compare with all that you have met.",
+        "Keep a list of the different ones."),
+    Misconception(
+        "original-is-not-counted",
+        "The original is no copy, so it is not counted.",
+        "The question is how many frames hold the page. The original is in one of them.",
+        "Count all that are different."),
 )
 
 PREDICTIONS = {

@@ -182,11 +182,15 @@ class Disk(Stage):
         their device. Mapped pages stay."""
         before = self.frames()["page cache"]
         with self._counting():
-            shrink_page_cache(self.guest.kernel, PAGES)
+            self.reclaim()
         left = [row for row in self.rows() if row.cached is not None]
         why = "they are mapped" if any(row.mapped is not None for row in left) else "they never become clean"
         self.said = (f"Memory is short: Linux takes {_frames(before - len(left))} from the page cache."
                      + (f" {len(left)} cannot be taken: {why}." if left else ""))
+
+    def reclaim(self) -> None:
+        """Linux takes back the frames that it can."""
+        shrink_page_cache(self.guest.kernel, PAGES)
 
     @action
     def change(self, page: int, word: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-from functools import cache, partial
+from functools import partial
 from random import Random
 
-from xiplab.course.problem import Answer, Wrong
+from xiplab.course.problem import Answer
 from xiplab.course.questions.ex03_machine import NAMES, Machine, machine
 from xiplab.course.questions.seam import seam
-from xiplab.course.questions.twin import Function, Play, Step, belief_behind, outcome
+from xiplab.course.questions.twin import Function, Play, Step, judge_play, outcome
 from xiplab.linux.arch.s390.extmem import (
     SEGMENT_EXCLUSIVE,
     SEGMENT_SHARED,
@@ -122,17 +122,6 @@ def play(others: tuple[str, ...], shared_store: Function) -> list[Step]:
     return seen
 
 
-@cache
-def believed(wrong: Function) -> list[Step]:
-    return everything(wrong)
-
-
-def everything(shared_store: Function) -> list[Step]:
-    """All trials, and those where CP has purged a segment: what a belief must predict."""
-    trials = [play(others, shared_store) for others in TRIALS]
-    return [step for trial in (*trials, *(purged(name, shared_store) for name in NAMES)) for step in trial]
-
-
 def purged(name: str, shared_store: Function) -> list[Step]:
     """The same while CP has purged a segment: the reload fails, and that is no matter of "not now"."""
     made = machine()
@@ -142,23 +131,19 @@ def purged(name: str, shared_store: Function) -> list[Step]:
              f"{int(bool(made.info.is_shared))}")]
 
 
-def judge(answer: Answer, plays: list[Play], text: str) -> None:
-    """Raises Wrong at the first difference; the belief must explain all that the answer does."""
-    yours = seam(answer, "shared_store")
-    for game in plays:
-        for wanted, seen in zip(game(right), game(yours), strict=True):
-            if wanted != seen:
-                raise Wrong(text, given=wanted[0], expected=wanted[1], got=seen[1],
-                            misconception=belief_behind(believed, everything(yours), BELIEFS))
+WHOLE: list[Play] = [*(partial(play, others) for others in TRIALS),
+                     *(partial(purged, name) for name in NAMES)]
 
 
 def check_busy(answer: Answer, random: Random) -> None:
     """The file shared says 0 only when every segment was reloaded."""
-    judge(answer, [partial(play, others) for others in TRIALS],
-          "The file shared does not say how the segments are loaded.")
+    for others in TRIALS:
+        judge_play(partial(play, others), seam(answer, "shared_store"), right, BELIEFS,
+                   "The file shared does not say how the segments are loaded.", WHOLE)
 
 
 def check_failure(answer: Answer, random: Random) -> None:
     """Any other error goes on to who wrote into the file."""
-    judge(answer, [partial(purged, name) for name in NAMES],
-          "The reload failed for good. That is another matter than a segment in use.")
+    for name in NAMES:
+        judge_play(partial(purged, name), seam(answer, "shared_store"), right, BELIEFS,
+                   "The reload failed for good. That is another matter than a segment in use.", WHOLE)

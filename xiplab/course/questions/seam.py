@@ -2,8 +2,9 @@
 
     linux1.plug("dcssblk0", direct_access=seam(answer, "direct_access"))
 
-Its OSErrors are OSErrors of the model, with the same errno; what a function of the judge raised in it,
-and it let pass, goes on as it was. Anything else that it raises ends the check, and the card tells it.
+Its OSErrors are OSErrors of the model, with the same errno; what the model raised in it, and it let pass,
+goes on as it was. Anything else ends the check, and the card tells it: what it raises itself, and what a
+function of the judge makes of arguments that are of no use.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from xiplab.course.problem import Answer
 from xiplab.course.process import AnswerRaised
+from xiplab.course.trial import OF_THE_MODEL
 from xiplab.errors import NoData
 
 
@@ -31,7 +33,7 @@ def seam(answer: Answer, name: str) -> Callable[..., Any]:
 
 def in_the_model(failure: AnswerRaised) -> Exception:
     """What an answer raised, as the model's own exception."""
-    if failure.passed is not None:
+    if isinstance(failure.passed, OF_THE_MODEL):
         return failure.passed
     if failure.errno is None:
         return failure

@@ -26,18 +26,24 @@ Beliefs: TypeAlias = Sequence[tuple[str, Function]]
 NOTHING = ("the end", "nothing more")
 
 
-def judge_play(play: Play, answer: Function, right: Function, beliefs: Beliefs, text: str) -> None:
-    """Raises Wrong with `text` at the first step where `answer` does not do what `right` does."""
-    expected, got = play(right), play(answer)
-    for wanted, seen in zip_longest(expected, got, fillvalue=NOTHING):
+def judge_play(play: Play, answer: Function, right: Function, beliefs: Beliefs, text: str,
+               whole: Sequence[Play] = ()) -> None:
+    """Raises Wrong with `text` at the first step where `answer` does not do what `right` does.
+
+    Args:
+        whole: what a belief must predict besides this play, where several beliefs would do the same in it.
+    """
+    for wanted, seen in zip_longest(play(right), play(answer), fillvalue=NOTHING):
         if wanted != seen:
             raise Wrong(text, given=wanted[0], expected=wanted[1], got=seen[1],
-                        misconception=belief_behind(play, got, beliefs))
+                        misconception=belief_behind([play, *whole], answer, beliefs))
 
 
-def belief_behind(play: Play, got: list[Step], beliefs: Beliefs) -> str:
-    """The misconception whose function does what the answer did; empty if none does."""
-    return next((belief for belief, wrong in beliefs if play(wrong) == got), "")
+def belief_behind(plays: Sequence[Play], answer: Function, beliefs: Beliefs) -> str:
+    """The misconception whose function does what the answer does in all plays; empty if none does."""
+    got = [play(answer) for play in plays]
+    return next((belief for belief, wrong in beliefs
+                 if all(play(wrong) == seen for play, seen in zip(plays, got, strict=True))), "")
 
 
 def outcome(function: Function, *args: Any) -> str:
