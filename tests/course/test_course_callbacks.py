@@ -10,7 +10,7 @@ import pytest
 
 from xiplab.course.problem import Wrong
 from xiplab.course.process import MAX_DEPTH, AnswerEnded, AnswerRaised, Limits, Worker
-from xiplab.course.questions.seam import seam
+from xiplab.course.questions.seam import NO_DATA, seam
 from xiplab.course.worker import Record
 from xiplab.errors import SIGBUS, NoData, Signal
 
@@ -141,14 +141,14 @@ def test_error_of_a_function_has_its_errno_in_the_answer() -> None:
     assert asked(source, hole) == (True, "page 3 is a hole")
 
 
-def test_hole_is_nodata_for_an_answer_that_imported_it() -> None:
+def test_hole_is_nodata_for_an_answer_that_knows_it() -> None:
     def hole() -> None:
         raise NoData("x")
 
-    source = ("from xiplab.errors import NoData\ndef answer(hole):\n    try: hole()\n"
-              "    except NoData: return 'zeros'")
+    source = "def answer(hole):\n    try: hole()\n    except NoData: return 'zeros'"
 
-    assert asked(source, hole) == "zeros"
+    assert asked(NO_DATA + source, hole) == "zeros"
+    assert asked("from xiplab.errors import NoData\n" + source, hole) == "zeros"
 
 
 def test_error_that_passes_through_the_answer_is_the_judges_own() -> None:

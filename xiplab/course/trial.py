@@ -16,6 +16,7 @@ import errno
 import traceback
 from collections.abc import Callable
 from functools import wraps
+from inspect import unwrap
 from typing import Any, TypeVar
 
 from xiplab.course.experiments.stage import Action, Stage
@@ -37,7 +38,7 @@ def driven(experiment: S, **functions: Callable[..., Any]) -> S:
 
 def is_stub(function: Callable[..., Any]) -> bool:
     """Whether the function still has the line that says so."""
-    code = getattr(function, "__code__", None)
+    code = getattr(unwrap(function), "__code__", None)
     return code is not None and "NotImplementedError" in code.co_names
 
 
@@ -62,6 +63,6 @@ def trial(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def place(function: Callable[..., Any], failure: Exception) -> str:
     """Where in the function's cell it happened; empty if elsewhere."""
-    cell = function.__code__.co_filename
+    cell = unwrap(function).__code__.co_filename
     lines = [frame.lineno for frame in traceback.extract_tb(failure.__traceback__) if frame.filename == cell]
     return f", in line {lines[-1]} of its cell" if lines else ""

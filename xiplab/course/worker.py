@@ -199,11 +199,12 @@ def describe_failure(failure: BaseException) -> dict[str, Any]:
             "text": str(text)[:500], "trace": lines[-4:]}
 
 
-def failure_of(report: dict[str, Any]) -> Exception:
-    """The exception of a function of the judge, as the answer gets it."""
+def failure_of(report: dict[str, Any], names: dict[str, Any]) -> Exception:
+    """The exception of a function of the judge, as the answer gets it; `names` may know its NoData."""
     kind, number, text = report["type"], report["errno"], report["text"]
-    if kind == "NoData" and "xiplab.errors" in sys.modules:
-        failure: Exception = sys.modules["xiplab.errors"].NoData(text)
+    no_data = names.get("NoData")
+    if kind == "NoData" and isinstance(no_data, type) and issubclass(no_data, OSError):
+        failure: Exception = no_data(text)
     elif number is not None:
         failure = OSError(number, text)
     else:
@@ -279,7 +280,7 @@ class Link:
             if "said" in message:
                 return self.decode(message["said"])
             if "failed" in message:
-                failure = failure_of(message["failed"])
+                failure = failure_of(message["failed"], self.answer.names)
                 self.passed[id(failure)] = failure, message["failed"]["number"]
                 raise failure
             self.serve(message)

@@ -28,7 +28,24 @@ def page_key(experiment: BlockMap, page: int, block: int) -> str:
     return f"pgoff:{page} block:{block} frame:{experiment.frame_of(block):#x}"
 
 
+def answered_tile(experiment: BlockMap, page: int, block: int) -> Item:
+    """A page as a plugged get_xip_mem sees it: marked where it is not so."""
+    answer = experiment.answer(page)
+    right = answer == (experiment.frame_of(block) if block else "a hole")
+    if isinstance(answer, str):
+        text, key, place = str(page), f"pgoff:{page}", answer
+    else:
+        seen = answer - experiment.first_frame
+        text, place = f"{page} → {seen}", f"block {seen}, frame {answer:#x}"
+        key = f"pgoff:{page} block:{seen} frame:{answer:#x}"
+    marks = experiment.marks(f"pgoff:{page}") or (["hole"] if answer == "a hole" else [])
+    return {"text": text, "key": key, "marks": marks if right else ["error"],
+            "label": f"page {page}: {place}{'' if right else ', which is not so'}", "call": ["ask", page]}
+
+
 def page_tile(experiment: BlockMap, page: int, block: int) -> Item:
+    if experiment.plugged:
+        return answered_tile(experiment, page, block)
     marks = experiment.marks(f"pgoff:{page}") or ([] if block else ["hole"])
     place = f"block {block}, frame {experiment.frame_of(block):#x}" if block else "a hole"
     return {"text": f"{page} → {block}" if block else str(page), "key": page_key(experiment, page, block),
@@ -120,18 +137,27 @@ def facts_panel(experiment: BlockMap) -> FactsPanel:
                       {"name": "pages of the file in the page cache", "text": str(experiment.cached)}]}
 
 
+def block_reached(experiment: BlockMap, page: int) -> int | None:
+    """The block in whose frame the file's get_xip_mem sees the page; None if in none."""
+    if not experiment.plugged:
+        return experiment.branch(page)[-1] or None
+    answer = experiment.answer(page)
+    return answer - experiment.first_frame if isinstance(answer, int) else None
+
+
 def scene_of(experiment: BlockMap) -> Scene:
     """All that the widget shows."""
     links: list[tuple[str, str, str]] = []
     if experiment.page is not None and experiment.page < experiment.pages:
-        block = experiment.branch(experiment.page)[-1]
-        links = [(f"pgoff:{experiment.page}", f"block:{block}", "")] if block else []
+        block = block_reached(experiment, experiment.page)
+        links = [(f"pgoff:{experiment.page}", f"block:{block}", "")] if block is not None else []
     return {"title": "From page to frame",
             "areas": [["pages", "map"], ["device", "way"], ["device", "facts"]],
             "panels": [pages_panel(experiment), map_panel(experiment), device_panel(experiment),
                        way_panel(experiment), facts_panel(experiment)],
             "links": links,
-            "legend": {"used": f"a block of {FILE}", "new": "new in the last 3 steps"},
+            "legend": {"used": f"a block of {FILE}", "new": "new in the last 3 steps",
+                       "error": "not what is so"},
             "controls": [
                 {"call": "ask", "label": "Ask get_xip_mem", "title": "Ask for the frame of a page",
                  "fields": [{"label": "page", "kind": "number", "value": 3},

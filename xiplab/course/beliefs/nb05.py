@@ -156,4 +156,82 @@ MISCONCEPTIONS = (
         'linux2 = experiment.vm.logon("LINUX2"); linux2.add_disk("sda", bytes(experiment.segment))\n'
         'linux2.mount("/dev/sda", "/mnt", "ext2", "xip")\n'
         'print(linux2.task.files[linux2.open("/mnt/holes")].f_mapping.a_ops.get_xip_mem)'),
+    Misconception(
+        "slot-12-is-a-page",
+        "Slot 12 of the inode names the block of page 12.",
+        "The first 12 slots, 0 to 11, name blocks of the file. Slot 12 names a block of pointers.",
+        "Look at the way to page 15.",
+        "experiment.ask(15); print(experiment.slots(15), experiment.branch(15))"),
+    Misconception(
+        "slot-12-is-the-end",
+        "A file ends with the slots of its inode; pages behind them are holes.",
+        "Slot 12 leads to an indirect block with 1,024 more pointers. Look there before you call a page a "
+        "hole.",
+        "Ask for page 15 of /holes.",
+        "experiment.ask(15); print(experiment.sentence())"),
+    Misconception(
+        "hole-is-block-zero",
+        "A pointer of 0 leads to block 0.",
+        "0 means that there is no block. Block 0 belongs to the super block and never to a file.",
+        "Print the block of page 3, and what a read gets.",
+        "print(experiment.blocks()[3]); experiment.read(3); print(experiment.sentence())"),
+    Misconception(
+        "write-takes-a-new-block",
+        "Every write takes a new block.",
+        "A page that has a block keeps it. Only a hole needs one.",
+        "Write twice to the same page, and count the free blocks.",
+        'experiment.write(3, "J"); before = experiment.free_blocks\n'
+        'experiment.write(3, "K"); print(before - experiment.free_blocks)'),
+    Misconception(
+        "linked-before-cleared",
+        "The order does not matter, as long as the block is clear in the end.",
+        "From the moment in which its number is in the block map, programs can read the block. What fails "
+        "later leaves it there.",
+        "Ask after each line: what would a program read now?"),
+    Misconception(
+        "asking-is-no-creating",
+        "Making blocks is for somebody else; get_xip_mem only looks.",
+        "With create 1 the caller wants to write. The block map makes the block, if `create` is handed on.",
+        "Ask for a hole with create 1.",
+        "experiment.ask(3, create=True); print(experiment.sentence())"),
+    Misconception(
+        "zero-means-one",
+        "Asking for 0 is a way to say: one, or as usual.",
+        "A function may do anything with a number that nobody means. This one goes on until it can get no "
+        "more.",
+        "Say how many blocks one page needs."),
+    Misconception(
+        "more-is-safer",
+        "Ask for more blocks than needed; what is not used does no harm.",
+        "Blocks that are taken belong to the file, and others cannot have them.",
+        "Count the free blocks before and after."),
+    Misconception(
+        "block-is-a-sector",
+        "direct_access can be asked with the number of the block.",
+        "direct_access counts in sectors of 512 bytes. A block of 4,096 bytes is 8 sectors.",
+        "Multiply, then ask.",
+        "experiment.ask(5); print(*(f'{mile.text}: {mile.result}' for mile in experiment.way), sep='\\n')"),
+    Misconception(
+        "caller-knows-nothing",
+        "For a hole, returning nothing is enough.",
+        "The caller unpacks two numbers. It knows holes only by the error ENODATA, here `NoData`.",
+        "Raise NoData, and let the caller decide.",
+        "experiment.ask(3); print(experiment.sentence())"),
+    Misconception(
+        "any-block-size-will-do",
+        "In place works with blocks of any size.",
+        "A page table maps frames of 4,096 bytes. A block of 1,024 bytes has no frame of its own.",
+        "Mount a file system of small blocks with xip."),
+    Misconception(
+        "first-guess-is-the-truth",
+        "The block size that a mount begins with is that of the file system.",
+        "A mount begins with the logical block size of the device, at least 1,024, to read the super block. "
+        "Only then it knows.",
+        "Compare with what stands on the device."),
+    Misconception(
+        "only-pages-mount",
+        "ext2 can only use blocks of 4,096 bytes.",
+        "Through the page cache, blocks of 1,024 and 2,048 bytes are fine. Only in place a block must be a "
+        "page.",
+        "Ask first whether this mount uses xip."),
 )

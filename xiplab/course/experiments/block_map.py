@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from xiplab.course.experiments.stage import Stage, action
-from xiplab.errors import NoData
+from xiplab.errors import NoData, ProgramInterruption, Signal
 from xiplab.guest import ZVM
 from xiplab.linux.fs.ext2.indirect import ext2_block_to_path, ext2_get_branch
 from xiplab.linux.fs.ext2.xip import ext2_get_xip_mem
@@ -69,6 +69,7 @@ class BlockMap(Stage):
         vm, linux1: the machine. segment: its bytes, as uint8. fd: the open file.
         page: the page of the last action. way: how it went. outcome: how it ended.
         copied: bytes of file data that the last action copied.
+        plugged: whether the file asks a function that was put in.
     """
 
     def build(self) -> None:
@@ -89,6 +90,7 @@ class BlockMap(Stage):
         self.way: list[Mile] = []
         self.outcome = ""
         self.copied = 0
+        self.plugged = False
 
     # ---- what a learner does ----
 
@@ -104,8 +106,12 @@ class BlockMap(Stage):
             self.outcome = f"get_xip_mem answers {errno_name(failure)}: {self._reason(failure, page)}"
         else:
             self._note(page, create, before, f"address {kmem:#x}, frame {pfn:#x}")
-            self.outcome = (f"Page {page} is block {self.branch(page)[-1]}: address {kmem:#x}, "
-                            f"frame {pfn:#x}.{self._growth(before)}")
+            block = self.branch(page)[-1]
+            right = block and (kmem, pfn) == (pfn_to_paddr(self.frame_of(block)), self.frame_of(block))
+            place = f"block {block}" if block else "a hole"
+            answer = f"address {kmem:#x}, frame {pfn:#x}.{self._growth(before)}"
+            self.outcome = (f"Page {page} is {place}: {answer}" if right else
+                            f"Page {page} is {place}, and get_xip_mem says otherwise: {answer}")
 
     @action
     def read(self, page: int) -> None:
@@ -143,6 +149,7 @@ class BlockMap(Stage):
         self.mapping.a_ops = replace(self.mapping.a_ops, name=f"{self.mapping.a_ops.name} (plugged)",
                                      get_xip_mem=get_xip_mem, get_xip_runs=None, get_xip_next=None)
         self.mapping.xip_cache = None
+        self.plugged = True
         self.outcome = f"{FILE} now asks {get_xip_mem.__name__}."
 
     def compare(self, get_xip_mem: GetXipMem) -> str:
@@ -181,6 +188,22 @@ class BlockMap(Stage):
         """The file's indirect blocks."""
         self.linux1.sync()
         return indirect_blocks(bytes(self.segment), FILE)
+
+    def answer(self, page: int) -> int | str:
+        """What the file's get_xip_mem answers for a page, without create: a frame, or why there is none.
+
+        A function of the learner's is asked anew each time; it must not change anything here.
+        """
+        try:
+            pair = self._get_xip_mem(Pgoff(page), False)
+        except NoData:
+            return "a hole"
+        except OSError as failure:
+            return str(failure.strerror)
+        except (ProgramInterruption, Signal) as failure:
+            return str(failure)
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], int)
+        return pair[1] if is_pair else f"{pair!r} is no address and frame"
 
     def frame_of(self, block: int) -> Pfn:
         """The frame in which a block of the segment lies."""

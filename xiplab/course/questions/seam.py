@@ -18,6 +18,13 @@ from xiplab.course.process import AnswerRaised
 from xiplab.course.trial import OF_THE_MODEL
 from xiplab.errors import NoData
 
+NO_DATA = """import errno
+class NoData(OSError):
+    def __init__(self, what): super().__init__(errno.ENODATA, what)
+"""
+"""For a prelude: the name NoData, which costs an answer's process nothing. (Importing it from
+xiplab.errors would load the whole package.)"""
+
 
 def seam(answer: Answer, name: str) -> Callable[..., Any]:
     """The answer's function `name` as the model may call it."""
