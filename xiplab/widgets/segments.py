@@ -8,7 +8,8 @@ frame if the segment is shared.
 
 from __future__ import annotations
 
-from xiplab.course.experiments.segments import GUESTS, Entry, Loaded, Segments
+from xiplab.course.experiments.segments import GUESTS, MODES, Entry, Loaded, Segments
+from xiplab.course.experiments.your_extmem import YourExtmem
 from xiplab.widgets.panels import Control, FactsPanel, Item, Row, Scene, StepsPanel, TablePanel
 from xiplab.widgets.scene import SceneView
 
@@ -91,6 +92,17 @@ def controls(experiment: Segments) -> list[Control]:
         {"call": "restart", "label": "Restart z/VM", "title": "Shut z/VM down and start it from its spool"}]
 
 
+def reload_control(experiment: Segments) -> list[Control]:
+    """To load a segment the other way: where that is the learner's function."""
+    if not isinstance(experiment, YourExtmem):
+        return []
+    return [{"call": "reload", "label": "Load it again", "title": "A guest loads a segment the other way",
+             "fields": [{"label": "guest", "kind": "choice", "value": GUESTS[0], "choices": [*GUESTS]},
+                        {"label": "segment", "kind": "choice", "value": "SHLIB",
+                         "choices": [*experiment.vm.segments]},
+                        {"label": "how", "kind": "choice", "value": "shared", "choices": [*MODES]}]}]
+
+
 def scene_of(experiment: Segments) -> Scene:
     """What there is to see, as plain data."""
     links = [(f"seen:{guest}:{here.name}", f"original:{here.fileid}", "")
@@ -100,7 +112,7 @@ def scene_of(experiment: Segments) -> Scene:
             "widths": [3, 2],
             "panels": [guest_panel(experiment, "LINUX1"), catalogue_panel(experiment),
                        guest_panel(experiment, "LINUX2"), calls_panel(experiment), cost_panel(experiment)],
-            "links": links, "controls": controls(experiment),
+            "links": links, "controls": [*reload_control(experiment), *controls(experiment)],
             "legend": {"shared": "the segment's own frame", "copy": "a frame of the guest's own"}}
 
 

@@ -155,4 +155,145 @@ MISCONCEPTIONS = (
         "Restart z/VM and look at the catalogue.",
         "print(experiment.restart())\n"
         "print(experiment)"),
+    # ---- exercise 02
+    Misconception(
+        "copy-obeys-the-type",
+        "In a segment of type SR nobody can store, whatever way it was loaded.",
+        "Who loads exclusive has a copy and may write it. What it does there is nobody else's business.",
+        "Load SHLIB exclusive, and store.",
+        'experiment.load("LINUX1", "SHLIB", "exclusive"); print(experiment.store("LINUX1", "SHLIB", "J"))'),
+    Misconception(
+        "only-the-load-makes-copies",
+        "A segment that is loaded shared is shared.",
+        "With a first letter E each guest gets a copy, even if it asks for the segment shared.",
+        "Define a segment of type EW, load it shared in both guests, store in one.",
+        'experiment.cp("DEFSEG DATA 10200-102FF EW"); experiment.cp("SAVESEG DATA")\n'
+        'print(experiment.load("LINUX1", "DATA"))'),
+    Misconception(
+        "copy-stays-connected",
+        "A copy of a segment follows the segment, and the segment the copy.",
+        "It was equal when it was made. From then on there are two pieces of memory.",
+        "Look at the frames that both guests have."),
+    Misconception(
+        "n-is-saved-too",
+        "SAVESEG saves what is in the segment.",
+        "Not with a second letter N: its pages are never saved. Who loads the new file finds zeros.",
+        "Save a segment of type SN, and look at the catalogue."),
+    Misconception(
+        "newest-store-counts",
+        "A guest that loads a segment later gets what was stored last, wherever that was.",
+        "It gets the segment's own frames. What was stored into somebody's copy reaches it by a save only.",
+        "Store into a copy, and load in the other guest.",
+        'experiment.load("LINUX1", "SHLIB", "exclusive"); experiment.store("LINUX1", "SHLIB", "J")\n'
+        'experiment.load("LINUX2", "SHLIB"); print(experiment.found("LINUX2", "SHLIB").text)'),
+    Misconception(
+        "first-load-counts-twice",
+        "Every load adds one to the count.",
+        "The first load begins the count with one. If it is added again, the last unload leaves one behind, "
+        "and the segment is never let go of.",
+        "Load once, let go once, and see who has it."),
+    Misconception(
+        "mode-is-a-flag",
+        "To change from shared to exclusive, Linux changes a mark.",
+        "The frames are others. The segment must be let go of and loaded anew, and its users would have to "
+        "agree.",
+        "Compare the frames of both modes."),
+    Misconception(
+        "mode-does-not-matter",
+        "Whoever has a segment can count one more user, in whatever mode.",
+        "Who asks for a copy would get what all share. The second user must want the same mode, else EPERM.",
+        "Load the segment shared, then exclusive, in one guest."),
+    Misconception(
+        "loaded-needs-no-count",
+        "A segment that is loaded need not be counted again.",
+        "Each user lets go of it once. Without the count the first one to do so takes it from the others.",
+        "Load it twice, let go once, and use it."),
+    Misconception(
+        "once-is-enough",
+        "A segment can be loaded once in a guest; the second one gets an error.",
+        "Several parts of Linux may use it. They are counted, and the last one lets go.",
+        "Count one more user if the mode is the same."),
+    Misconception(
+        "return-lets-go",
+        "Who leaves a function gives back the lock that it took.",
+        "A lock stays held until somebody lets go of it. Each way out of the function must do so.",
+        "Look at each return."),
+    Misconception(
+        "lock-is-for-the-look",
+        "A lock is needed only while the list is searched.",
+        "What was found can be let go of by somebody else at once. The lock must be held as long as it is "
+        "used.",
+        "Let go after CP has answered."),
+    Misconception(
+        "looking-needs-no-lock",
+        "Who only reads a list needs no lock.",
+        "Somebody else may change the list while it is read, and what was found may be gone.",
+        "Take the lock before the first look."),
+    Misconception(
+        "unlock-does-no-harm",
+        "To let go of a lock once more does no harm.",
+        "By then somebody else may hold it, and loses it.",
+        "On each way through the function, let go exactly once."),
+    Misconception(
+        "save-tells",
+        "Who saves a segment is told when that fails.",
+        "segment_save has no result, for an unknown segment neither. Only the log has a line.",
+        "Let go of the lock, and return.",
+        'print(experiment.save("LINUX1", "NOSUCH")) if experiment.load("LINUX1", "NOSUCH") else None'),
+    Misconception(
+        "second-command-anyway",
+        "SAVESEG is given whatever DEFSEG has answered.",
+        "If DEFSEG is refused, there is no new skeleton to fill. The second command is not given.",
+        "Stop at the first answer that is not 0."),
+    Misconception(
+        "limit-is-the-last",
+        "A limit of so many pages is the number of the last page.",
+        "Pages are numbered from 0. The page with the number max_pfn is the first one behind the limit.",
+        "Try a segment whose last page is max_pfn."),
+    Misconception(
+        "start-is-enough",
+        "A segment that begins below the limit fits.",
+        "All its pages are loaded. The last one counts.",
+        "Compare `last` with the limit."),
+    Misconception(
+        "one-page-to-be-safe",
+        "It is safer to leave the last page below the limit free.",
+        "That page can be addressed. Who refuses it refuses segments that fit.",
+        "Try a segment that ends with page max_pfn - 1."),
+    Misconception(
+        "megabytes-can-be-shared",
+        "Two segments may lie in one megabyte, if they have no page in common.",
+        "Sharing goes by the megabyte: 256 pages are all shared or all the guest's own. So they may not.",
+        "Compare page numbers divided by 256."),
+    Misconception(
+        "same-mode-loads-again",
+        "Who asks for the mode that a segment has gets it loaded anew.",
+        "Nothing happens. A new load would lose what was stored and not saved.",
+        "Load exclusive, store, and ask for exclusive again."),
+    Misconception(
+        "others-follow",
+        "When one user changes the mode, the other users of the guest change with it.",
+        "They would find other frames under their hands. The answer is EAGAIN: not now.",
+        "Look at ref_count first."),
+    Misconception(
+        "load-replaces",
+        "A load replaces what was loaded before.",
+        "At these addresses there is something already, so CP refuses. It must be let go of first.",
+        "Purge before you load."),
+    Misconception(
+        "failed-load-changes-nothing",
+        "A load that failed leaves everything as it was.",
+        "The purge came before it: the guest has nothing at these addresses. The list must not say that it "
+        "has.",
+        "Destroy the segment if the load fails."),
+    Misconception(
+        "failure-needs-no-word",
+        "After the segment was destroyed all is in order.",
+        "Whoever asked believes to have it. The errno must reach the caller.",
+        "Raise again what the load has raised."),
+    Misconception(
+        "cp-knows-the-mode",
+        "CP knows how a segment is loaded, so Linux need not note it.",
+        "Linux asks its own list. If the mode is not noted, the next change back is taken for none.",
+        "Set do_nonshared after the load."),
 )

@@ -44,6 +44,7 @@ from xiplab.linux.arch.s390.extmem import (
     segment_save,
     segment_unload,
 )
+from xiplab.linux.include.kernel import Kernel
 from xiplab.units import MiB, Pfn, pfn_to_paddr
 from xiplab.zvm import diag64
 from xiplab.zvm.machine import VirtualMachine
@@ -188,7 +189,7 @@ class Segments(Stage):
         kernel, mode = self.guest(guest).kernel, mode_of(how)
 
         def reload() -> str:
-            segment_modify_shared(kernel, name, mode)
+            self.modify_shared(kernel, name, mode)
             return f"{guest} has loaded {name.upper()} again, {how}. {self._lies(guest, name)}"
 
         return self._answered(reload)
@@ -254,7 +255,7 @@ class Segments(Stage):
 
         def save() -> str:
             before = len(kernel.dmesg)
-            segment_save(kernel, name)
+            self.segment_save(kernel, name)
             if len(kernel.dmesg) > before:
                 return kernel.dmesg[-1]
             saved = self.vm.saved_segment(name)
@@ -291,6 +292,14 @@ class Segments(Stage):
             if before.get(key) != what:
                 self.mark(key)
         return self.answer
+
+    # ---- what of Linux it uses ----
+
+    def modify_shared(self, kernel: Kernel, name: str, mode: int) -> None:
+        segment_modify_shared(kernel, name, mode)
+
+    def segment_save(self, kernel: Kernel, name: str) -> None:
+        segment_save(kernel, name)
 
     # ---- what there is to see ----
 
