@@ -64,12 +64,15 @@ def watch(arguments: argparse.Namespace) -> int:
 
 
 def grade(arguments: argparse.Namespace) -> int:
-    from xiplab.course.grade import Task, main
+    from xiplab.course import grade as grader
     from xiplab.course.problem import EXERCISES
 
-    task = Task(tuple(arguments.exercise or EXERCISES), arguments.hidden, arguments.sandbox)
+    hidden = str(Path(arguments.hidden).resolve()) if arguments.hidden else ""
+    task = grader.Task(tuple(arguments.exercise or EXERCISES), hidden, arguments.sandbox)
+    grader.refuse_risks(task, arguments.accept_risk)
+    carrier = grader.cluster(arguments.dask) if arguments.dask else grader.pool(arguments.workers)
     try:
-        return main(arguments.submissions, arguments.out, task, arguments.workers)
+        return grader.main(arguments.submissions.resolve(), arguments.out, task, carrier)
     except KeyboardInterrupt as interrupt:
         raise OSError(errno.EINTR, "interrupted; the same command goes on where it stopped") from interrupt
 
@@ -138,6 +141,10 @@ def parser() -> argparse.ArgumentParser:
                          help="judging processes (default: one for each processor)")
     command.add_argument("--no-sandbox", action="store_false", dest="sandbox",
                          help="keep answers to the worker's own limits")
+    command.add_argument("--accept-risk", action="store_true",
+                         help="with --no-sandbox as root: answers can do anything to this computer")
+    command.add_argument("--dask", default="", metavar="ADDRESS",
+                         help="a dask.distributed scheduler whose workers judge instead (xiplab[dask])")
     command.set_defaults(run=grade)
 
     command = commands.add_parser("build", help="make notebooks and exercises from their sources")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from submissions import HIDDEN, WRONG, answering, hand_in, solved
 
 from xiplab.cli import main as xiplab
 from xiplab.course import grade as grade_module
+from xiplab.course import progress
 from xiplab.course.grade import RESULTS, Task, grade, line_of, pool
 from xiplab.course.process import Limits
+from xiplab.course.sandbox import Wall, sandbox
 from xiplab.course.submission import submissions_in
 
 TASK = Task(("00",), str(HIDDEN), walled=False, limits=Limits(wall=4, cpu=1))
@@ -99,6 +103,88 @@ def test_interrupt_keeps_what_is_done_and_goes_on(folder: Path, tmp_path: Path, 
     assert "ada" not in judged
     assert len(results) == 4
     assert sorted(done) == ["ada", "bob", "eve", "zoe"]
+
+
+def test_attempts_and_logs_come_from_the_progress_file(folder: Path, tmp_path: Path, thread: Executor
+                                                       ) -> None:
+    """Where it was handed in; a damaged one is told and costs nothing."""
+    entry = {"hints": 0, "attempts": [{"when": "2026", "points": 1.0, "solved": False}] * 3}
+    noted = {"learner": "a1", "questions": {"00.2": entry}}
+    (folder / "ada" / progress.FILE_NAME).write_text(json.dumps(noted))
+    (folder / "bob" / progress.FILE_NAME).write_text("{")
+    (ada, bob, eve, _), _ = grade_class(folder, tmp_path / "out", thread)
+
+    assert ada["progress"]["attempts"] == {"00.1": 0, "00.2": 3}
+    assert ada["progress"]["broken"] == ["00.2"]
+    assert ada["progress"]["situations"].keys() == {"00.1"}
+    assert (bob["progress"], eve["progress"]) == (None, None)
+    assert bob["troubles"][0].startswith("xiplab-progress.json: cannot be read")
+    assert bob["earned"] == 2
+
+
+def test_basis_changes_with_settings_and_checks(tmp_path: Path) -> None:
+    """Exercises, limits, sandbox and hidden checks: with any of them changed, results are of before."""
+    hidden = tmp_path / "hidden"
+    shutil.copytree(HIDDEN, hidden)
+    task = replace(TASK, hidden=str(hidden))
+    before = task.basis()
+    others = [replace(task, limits=Limits(wall=5)), replace(task, exercises=()), replace(task, hidden="")]
+    if sandbox().stands:
+        others.append(replace(task, walled=True))
+
+    assert task.basis() == before
+    assert before not in [other.basis() for other in others]
+    (hidden / "ex00.py").write_text((hidden / "ex00.py").read_text().replace("SEED", "SEEDS"))
+    assert task.basis() != before
+
+
+def test_basis_changes_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "xiplab"
+    shutil.copytree(grade_module.PACKAGE / "course", package / "course")
+    monkeypatch.setattr(grade_module, "PACKAGE", package)
+    before = TASK.basis()
+    with (package / "course" / "questions" / "ex00.py").open("a") as file:
+        file.write("# changed\n")
+
+    assert TASK.basis() != before
+
+
+def test_changed_checks_are_applied_to_all(folder: Path, tmp_path: Path, thread: Executor,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was judged by other checks is judged again; by the same ones it is not."""
+    grade_class(folder, tmp_path / "out", thread)
+    judged = list[str]()
+    whole = grade_module.grade_submission
+
+    def watched(submission: Any, task: Task) -> dict[str, Any]:
+        judged.append(submission.learner)
+        return whole(submission, task)
+
+    monkeypatch.setattr(grade_module, "grade_submission", watched)
+    grade_class(folder, tmp_path / "out", thread)
+    assert judged == []
+    grade(submissions_in(folder), tmp_path / "out", replace(TASK, hidden=""), thread, lambda result: None)
+
+    assert judged == ["ada", "bob", "eve", "zoe"]
+
+
+@pytest.mark.parametrize(("walled", "stands", "root", "risky", "refused"), [
+    (True, True, True, False, False), (True, False, False, False, True), (True, False, True, True, True),
+    (False, True, False, False, False), (False, False, True, False, True), (False, False, True, True, False)])
+def test_risks_are_taken_only_when_asked_for(walled: bool, stands: bool, root: bool, risky: bool,
+                                             refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sandbox: only with --no-sandbox; as root: only with --accept-risk too."""
+    monkeypatch.setattr(grade_module, "sandbox", lambda: Wall(stands, "not sandboxed"))
+    monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000)
+    task = replace(TASK, walled=walled)
+    if not refused:
+        grade_module.refuse_risks(task, risky)
+        return
+
+    with pytest.raises(PermissionError) as info:
+        grade_module.refuse_risks(task, risky)
+
+    assert info.value.errno == errno.EPERM
 
 
 def test_changed_submission_is_judged_again(folder: Path, tmp_path: Path, thread: Executor) -> None:

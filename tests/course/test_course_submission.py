@@ -69,7 +69,7 @@ def test_edited_notebook_still_gives_the_answer(tmp_path: Path, edit: Callable[[
     edit(notebook)
     hand_in(tmp_path, "ada", notebook)
 
-    documents, troubles = read_submission(Submission("ada", tmp_path / "ada"))
+    documents, troubles, _ = read_submission(Submission("ada", tmp_path / "ada"))
     found = find_answer(ASKED, documents)
 
     assert found.source.strip().endswith(SOURCE.strip().splitlines()[-1])
@@ -84,7 +84,7 @@ def test_deleted_answer_is_missing_with_its_marker(tmp_path: Path) -> None:
     del notebook["cells"][-2:]
     hand_in(tmp_path, "ada", notebook)
 
-    documents, _ = read_submission(Submission("ada", tmp_path / "ada"))
+    documents, _, _ = read_submission(Submission("ada", tmp_path / "ada"))
 
     with pytest.raises(AnswerMissing, match=r"Your turn: 00\.2"):
         find_answer(ASKED, documents)
@@ -95,7 +95,7 @@ def test_written_answer_counts_before_the_stub(tmp_path: Path) -> None:
     hand_in(tmp_path, "ada", json.loads((ROOT / "exercises" / "00_start.ipynb").read_text()))
     (tmp_path / "ada" / "mine.py").write_bytes((ROOT / "solutions" / "00_start.py").read_bytes())
 
-    documents, _ = read_submission(Submission("ada", tmp_path / "ada"))
+    documents, _, _ = read_submission(Submission("ada", tmp_path / "ada"))
 
     assert "YOUR CODE HERE" not in find_answer(ASKED, documents).source
 
@@ -105,7 +105,7 @@ def test_two_written_answers_the_notebook_counts_and_is_named(tmp_path: Path) ->
     hand_in(tmp_path, "ada", solved())
     (tmp_path / "ada" / "a.py").write_text(f"# %% q00-2\n{SOURCE}")
 
-    documents, _ = read_submission(Submission("ada", tmp_path / "ada"))
+    documents, _, _ = read_submission(Submission("ada", tmp_path / "ada"))
 
     assert "the one in 00_start.ipynb counts" in " ".join(find_answer(ASKED, documents).notes)
 
@@ -117,7 +117,7 @@ def test_two_written_answers_the_notebook_counts_and_is_named(tmp_path: Path) ->
 def test_damaged_file_is_a_sentence(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(content)
 
-    documents, troubles = read_submission(submissions_in(tmp_path)[0])
+    documents, troubles, _ = read_submission(submissions_in(tmp_path)[0])
 
     assert documents == []
     assert said in troubles[0]
@@ -128,7 +128,7 @@ def test_notebook_of_50_mib_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "big.ipynb").open("wb") as file:
         file.truncate(50 * MiB)
 
-    _, troubles = read_submission(submissions_in(tmp_path)[0])
+    _, troubles, _ = read_submission(submissions_in(tmp_path)[0])
 
     assert troubles == ["big.ipynb: larger than 2 MiB, it was not read."]
 
@@ -143,7 +143,7 @@ def test_zip_with_odd_names_is_read_and_nothing_is_unpacked(tmp_path: Path) -> N
         archive.writestr("bomb.ipynb", b" " * (30 * MiB))
         archive.writestr("__MACOSX/._a.ipynb", "junk")
 
-    documents, troubles = read_submission(submissions_in(subs)[0])
+    documents, troubles, _ = read_submission(submissions_in(subs)[0])
 
     assert [document.name for document in documents] == ["pwned.ipynb", "�[31mred�.py"]
     assert troubles == ["bomb.ipynb: larger than 2 MiB, it was not read."]
@@ -175,7 +175,7 @@ def test_links_pipes_and_hidden_folders_are_not_followed(tmp_path: Path) -> None
     found = submissions_in(tmp_path)
 
     assert [submission.learner for submission in found] == ["ada"]
-    assert read_submission(found[0]) == ([], ["There is no .ipynb or .py file in it."])
+    assert read_submission(found[0]) == ([], ["There is no .ipynb or .py file in it."], None)
 
 
 def test_folder_without_submissions_raises_enodata(tmp_path: Path) -> None:

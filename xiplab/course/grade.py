@@ -4,9 +4,10 @@
 
 Each task reads one submission and judges its questions one after another; any
 concurrent.futures.Executor carries the tasks, here a pool of processes. A finished submission is
-written at once, as one line. After an interrupt the same command goes on: what is written and has
-not changed since is not judged again. At the end the lines stand in the order of the submissions,
-so that the file is the same however many workers there were.
+written at once, as one line. After an interrupt the same command goes on: what is written is not
+judged again, unless the submission, the settings, the checks or the package have changed since. At
+the end the lines stand in the order of the submissions, so that the file is the same however many
+workers there were.
 
 What goes wrong with an answer costs the question it belongs to. What goes wrong in a check itself
 is told as the check's mistake, for the instructor to look at.
@@ -15,25 +16,27 @@ is told as the check's mistake, for the instructor to look at.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from xiplab.course import progress
 from xiplab.course.answer import AnswerMissing
 from xiplab.course.forks import ForkServer
 from xiplab.course.judge import hidden_cases, judge, without_answer
-from xiplab.course.masked import imported_by, masked_of
+from xiplab.course.masked import PACKAGE, imported_by, masked_of
 from xiplab.course.problem import EXERCISES, Question, questions
 from xiplab.course.process import Alone, Limits, Started
 from xiplab.course.report import write_report
-from xiplab.course.result import Result
 from xiplab.course.sandbox import sandbox
 from xiplab.course.submission import (
     Document,
@@ -75,6 +78,15 @@ class Task:
         with ForkServer(masked_of(asked), imported_by(asked)) as server:
             yield server.start
 
+    def basis(self) -> str:
+        """Changes with everything but the submission that a result depends on."""
+        settings = repr((self.exercises, self.walled and sandbox().stands, self.limits, sys.version_info[:2]))
+        digest = hashlib.sha256(settings.encode())
+        files = [*PACKAGE.rglob("*.py"), *(Path(self.hidden).glob("*.py") if self.hidden else ())]
+        for path in sorted(files):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()[:16]
+
     def check(self) -> None:
         """Refuse now what would fail in every submission.
 
@@ -90,29 +102,45 @@ class Task:
 
 def grade_submission(submission: Submission, task: Task) -> dict[str, Any]:
     """One submission's results, as plain data."""
-    documents, troubles = read_submission(submission)
+    contents = read_submission(submission)
     with task.starter() as start:
-        results = [grade_question(asked, documents, task, start) for asked in task.questions()]
+        graded = [grade_question(asked, contents.documents, task, start) for asked in task.questions()]
+    earned, points = (sum(one[name] for one in graded) for name in ("earned", "points"))
     return {"learner": submission.learner, "path": submission.path.name,
-            "fingerprint": submission.fingerprint(),
-            "earned": sum(result.earned for result in results),
-            "points": sum(result.points for result in results), "troubles": troubles,
-            "sandbox": sandbox().text if task.walled else "not sandboxed (as asked)",
-            "results": [result.to_data() for result in results]}
+            "fingerprint": submission.fingerprint(), "basis": "", "earned": earned, "points": points,
+            "troubles": contents.troubles, "progress": progress_of(contents.noted, task),
+            "sandbox": sandbox().text if task.walled else "not sandboxed (as asked)", "results": graded}
+
+
+def progress_of(noted: dict[str, Any] | None, task: Task) -> dict[str, Any] | None:
+    """What the report and the signals need of a progress file; None without one."""
+    if noted is None:
+        return None
+    learner = shown(str(noted.get("learner", "")))
+    entries = noted["questions"]
+    asked = list(task.questions())
+    return {"learner": learner, "broken": progress.broken_logs(noted),
+            "attempts": {one.id: len(entries.get(one.id, {"attempts": ()})["attempts"]) for one in asked},
+            "situations": {one.id: progress.own_situation(one, learner) for one in asked
+                           if learner and one.situation}}
 
 
 def grade_question(asked: Question, documents: list[Document], task: Task,
-                   start: Callable[[], Started]) -> Result:
-    """The judge's result; without an answer, and if a check breaks, the reason in its place."""
+                   start: Callable[[], Started]) -> dict[str, Any]:
+    """The judge's result and the answer's source; without an answer, the reason in its place."""
+    source = ""
     try:
         found = find_answer(asked, documents)
+        source = found.source
         hidden = hidden_cases(asked, task.hidden)
-        return judge(asked, found, hidden, limits=task.limits, start=start)
+        result = judge(asked, found, hidden, limits=task.limits, start=start)
     except AnswerMissing as missing:
-        return without_answer(asked, str(missing))
+        result = without_answer(asked, str(missing))
     except Exception as failure:
-        return without_answer(asked, "A check broke on this answer; an instructor has to look at it: "
-                                     f"{shown(repr(failure))}.", "broken check")
+        result = without_answer(asked, "A check broke on this answer; an instructor has to look at it: "
+                                       f"{shown(repr(failure))}.", "broken check")
+    return {**result.to_data(), "kind": asked.kind, "source": source,
+            "situation": progress.situation_of(source)}
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
@@ -143,17 +171,17 @@ def grade(submissions: Sequence[Submission], out: Path, task: Task, executor: Ex
         OSError: ECHILD if a judging process was killed; what was done is kept.
     """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / RESULTS
-    asked = [question.id for question in task.questions()]
+    path, basis = out / RESULTS, task.basis()
     known = {submission.path.name: submission for submission in submissions}
     graded = {result["path"]: result for result in read_results(path)
-              if is_current(result, known.get(result["path"]), asked)}
+              if is_current(result, known.get(result.get("path", "")), basis)}
     write_results(path, list(graded.values()))
     for result in graded.values():
         done(result)
     left = [submission for submission in submissions if submission.path.name not in graded]
     with path.open("a", encoding="ascii") as file:
         for result in _carried(left, task, executor):
+            result["basis"] = basis
             file.write(f"{json.dumps(result)}\n")
             file.flush()
             graded[result["path"]] = result
@@ -163,10 +191,10 @@ def grade(submissions: Sequence[Submission], out: Path, task: Task, executor: Ex
     return results
 
 
-def is_current(result: dict[str, Any], submission: Submission | None, asked: Sequence[str]) -> bool:
-    """A result is of the submission as it now lies there, and of the questions now asked."""
-    return (submission is not None and result["fingerprint"] == submission.fingerprint()
-            and [one["question"] for one in result["results"]] == list(asked))
+def is_current(result: dict[str, Any], submission: Submission | None, basis: str) -> bool:
+    """A result is of the submission as it now lies there, by the checks and settings of now."""
+    return (submission is not None and result.get("basis") == basis
+            and result["fingerprint"] == submission.fingerprint())
 
 
 def _carried(submissions: Sequence[Submission], task: Task, executor: Executor) -> Iterator[dict[str, Any]]:
@@ -175,7 +203,7 @@ def _carried(submissions: Sequence[Submission], task: Task, executor: Executor) 
     try:
         for future in as_completed(futures):
             yield future.result()
-    except (BrokenProcessPool, CancelledError) as failure:
+    except (BrokenExecutor, CancelledError) as failure:
         raise OSError(errno.ECHILD, f"a judging process ended ({failure}); the same command goes on where "
                                     "it stopped") from failure
     finally:
@@ -188,7 +216,44 @@ def pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
-def main(folder: Path, out: Path, task: Task, workers: int) -> int:
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of a running dask.distributed cluster. They need this package and see the same folders.
+
+    Raises:
+        OSError: ENOENT without the package distributed; what connecting raises.
+    """
+    try:
+        from distributed import Client, KilledWorker
+    except ModuleNotFoundError as missing:
+        raise OSError(errno.ENOENT, f"{missing.name}: a cluster needs the packages of xiplab[dask]"
+                      ) from missing
+
+    with Client(address) as client, client.get_executor(pure=False) as executor:
+        try:
+            yield executor
+        except KilledWorker as failure:
+            raise OSError(errno.ECHILD, f"workers of the cluster ended ({failure}); the same command goes on "
+                                        "where it stopped") from failure
+
+
+def refuse_risks(task: Task, risky: bool) -> None:
+    """Answers of strangers run without a sandbox only if that was asked for, and as root only if it was
+    asked for twice.
+
+    Raises:
+        OSError: EPERM.
+    """
+    if task.walled and not sandbox().stands:
+        raise OSError(errno.EPERM, f"{sandbox().text}. xiplab doctor says what to do; --no-sandbox grades "
+                                   "all the same, and lets answers read your files and use the network")
+    if not task.walled and os.geteuid() == 0 and not risky:
+        raise OSError(errno.EPERM, "--no-sandbox as root: an answer could do anything to this computer, "
+                                   "and start any number of processes. Grade as another user, or add "
+                                   "--accept-risk")
+
+
+def main(folder: Path, out: Path, task: Task, carrier: AbstractContextManager[Executor]) -> int:
     """The command `xiplab grade`. Returns the exit status: 0 when all is graded."""
     from rich.console import Console
     from rich.markup import escape
@@ -197,18 +262,17 @@ def main(folder: Path, out: Path, task: Task, workers: int) -> int:
     task.check()
     submissions = submissions_in(folder)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    if task.walled and not sandbox().stands:
-        errors.print(escape(sandbox().text))
-    with pool(workers) as executor, Progress(
+    with carrier as executor, Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=errors) as progress:
-        bar = progress.add_task("grading", total=len(submissions))
+            console=errors) as bars:
+        bar = bars.add_task("grading", total=len(submissions))
         results = grade(submissions, out, task, executor,
-                        lambda result: progress.update(bar, advance=1, description=escape(result["learner"])))
+                        lambda result: bars.update(bar, advance=1, description=escape(result["learner"])))
     write_report(results, out)
     for result in results:
         print(line_of(result))
-    print(f"{len(results)} submissions, {results[0]['sandbox']}; the report is {out / 'index.html'}.")
+    walls = ", ".join(f"{count} {text}" for text, count in Counter(one["sandbox"] for one in results).items())
+    print(f"{len(results)} submissions ({walls}); the report is {out / 'index.html'}.")
     return 0
 
 

@@ -14,6 +14,7 @@ check that it guards, and is told by its name only.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import runpy
@@ -177,8 +178,15 @@ def hidden_cases(asked: Question, folder: str = "") -> tuple[Case, ...]:
     if not folder:
         return ()
     exercise = asked.id.partition(".")[0]
-    hidden: dict[str, tuple[Case, ...]] = runpy.run_path(str(Path(folder) / f"ex{exercise}.py"))["HIDDEN"]
-    return hidden.get(asked.id, ())
+    path = Path(folder) / f"ex{exercise}.py"
+    return _hidden_of(path, path.stat().st_mtime_ns).get(asked.id, ())
+
+
+@functools.cache
+def _hidden_of(path: Path, written: int) -> dict[str, tuple[Case, ...]]:
+    """The hidden checks in a file; read again when it was written again."""
+    hidden: dict[str, tuple[Case, ...]] = runpy.run_path(str(path))["HIDDEN"]
+    return hidden
 
 
 def reference_source(asked: Question) -> str:

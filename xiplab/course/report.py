@@ -1,8 +1,9 @@
 """A report on a class, from the grader's results: for people, spreadsheets and other programs.
 
-    OUT/index.html           the class: points of each learner, each question, commonest misconceptions
+    OUT/index.html           the class: points of each learner, each question, commonest misconceptions,
+                             which sandbox held the answers, and signals (signals.py)
     OUT/learners/0001.html   one learner: the card of every question
-    OUT/points.csv           a row for each learner and question
+    OUT/points.csv           a row for each learner and question; attempts, where the progress file has them
     OUT/gradebook.csv        a row for each learner, a column for each question
     OUT/results.json         an entry for each check
 
@@ -14,6 +15,7 @@ formula gets an apostrophe in front.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,11 +24,16 @@ from pathlib import Path
 from typing import Any
 
 from xiplab.course.catalogue import MISCONCEPTIONS
+from xiplab.course.charts import ALL, NONE, SOME, QuestionBar, misconception_chart, question_chart
 from xiplab.course.problem import Misconception
 from xiplab.course.result import PASS, CaseResult, Result
+from xiplab.course.signals import signals
 
 MAX_TEXT = 65_535
 """Characters kept of one check's output in results.json."""
+
+MOST_BARS = 12
+"""Misconceptions in the picture; the table has all."""
 
 STATUS = {"": "pass", "wrong": "fail", "missing": "fail"}
 """What other runners call a cause; all others are errors."""
@@ -63,7 +70,7 @@ def write_report(results: Sequence[dict[str, Any]], out: Path) -> None:
 
 def result_of(data: dict[str, Any]) -> Result:
     """The judge's result again, from its plain data."""
-    fields = {name: value for name, value in data.items() if name not in ("earned", "solved", "outcome")}
+    fields = {field.name: data[field.name] for field in dataclasses.fields(Result)}
     cases = tuple(_case_of(case) for case in data["cases"])
     return Result(**{**fields, "cases": cases, "advice": ("", "")})
 
@@ -79,6 +86,11 @@ def reason(question: dict[str, Any]) -> str:
     return "" if question["solved"] else next(iter([*texts, *question["notes"]]), "")
 
 
+def attempts(one: dict[str, Any], id: str) -> object:
+    """How often the learner tried a question; empty if the progress file was not handed in."""
+    return one["progress"]["attempts"].get(id, 0) if one["progress"] else ""
+
+
 def learner_page(one: dict[str, Any]) -> str:
     """One learner's page."""
     lines = [f"<p>{one['earned']:g} of {one['points']:g} points. Answers: {escape(one['sandbox'])}.</p>"]
@@ -89,10 +101,37 @@ def learner_page(one: dict[str, Any]) -> str:
 
 def class_page(results: Sequence[dict[str, Any]]) -> str:
     """The page of the class."""
-    lines = [f"<p>{len(results)} submissions.</p>", "<h2>Questions</h2>", _question_table(results),
-             "<h2>Commonest misconceptions</h2>", _misconception_table(results),
-             "<h2>Learners</h2>", _learner_table(results)]
+    walls = Counter(one["sandbox"] for one in results)
+    lines = [f"<p>{len(results)} submissions. Answers ran: "
+             f"{'; '.join(f'{count} {escape(text)}' for text, count in walls.items())}.</p>",
+             "<h2>Questions</h2>", _question_chart(results), _question_table(results),
+             "<h2>Commonest misconceptions</h2>", _misconceptions(results),
+             "<h2>Learners</h2>", _learner_table(results),
+             "<h2>Signals</h2>", _signals(results)]
     return PAGE.format(title="Results of the class", body="\n".join(lines))
+
+
+def _question_chart(results: Sequence[dict[str, Any]]) -> str:
+    bars = []
+    for answers in _by_question(results):
+        points = answers[0]["points"]
+        full = sum(answer["earned"] >= points for answer in answers)
+        none = sum(answer["earned"] <= 0 < points for answer in answers)
+        mean = sum(answer["earned"] for answer in answers) / len(answers)
+        bars.append(QuestionBar(f"{answers[0]['question']} {answers[0]['title']}",
+                                {ALL: full, SOME: len(answers) - full - none, NONE: none},
+                                f"mean {mean:.1f} of {points:g}"))
+    return question_chart(bars)
+
+
+def _signals(results: Sequence[dict[str, Any]]) -> str:
+    found = signals(results)
+    if not found:
+        return "<p>None.</p>"
+    rows = [(escape(one.kind), escape(" and ".join(one.learners)), escape(one.text)) for one in found]
+    return ("<p>These are no verdicts. Each has innocent reasons: work in pairs, a common source, a file "
+            "that was joined from two computers. Ask before you judge.</p>"
+            + _table(("Signal", "Learners", "What was seen"), rows))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -121,14 +160,17 @@ def _question_table(results: Sequence[dict[str, Any]]) -> str:
     return _table(("Question", "", "Mean points", "Answers"), rows)
 
 
-def _misconception_table(results: Sequence[dict[str, Any]]) -> str:
+def _misconceptions(results: Sequence[dict[str, Any]]) -> str:
     """How many learners met each misconception; a learner counts once."""
     met = Counter(name for one in results for name in {
         case["misconception"]["id"] for question in one["results"] for case in question["cases"]
         if case["misconception"] is not None})
-    rows = [(escape(MISCONCEPTIONS[name].belief), str(count)) for name, count
-            in sorted(met.items(), key=lambda item: (-item[1], item[0])) if name in MISCONCEPTIONS]
-    return _table(("Belief", "Learners"), rows) if rows else "<p>None was met.</p>"
+    common = [(name, count) for name, count in sorted(met.items(), key=lambda item: (-item[1], item[0]))
+              if name in MISCONCEPTIONS]
+    if not common:
+        return "<p>None was met.</p>"
+    rows = [(escape(MISCONCEPTIONS[name].belief), escape(name), str(count)) for name, count in common]
+    return misconception_chart(common[:MOST_BARS]) + _table(("Belief", "Name", "Learners"), rows)
 
 
 def _learner_table(results: Sequence[dict[str, Any]]) -> str:
@@ -142,9 +184,9 @@ def _learner_table(results: Sequence[dict[str, Any]]) -> str:
 
 def point_rows(results: Sequence[dict[str, Any]]) -> list[list[object]]:
     """A row for each learner and question, under a head."""
-    head: list[object] = ["learner", "question", "points", "maximum", "outcome", "reason"]
+    head: list[object] = ["learner", "question", "points", "maximum", "outcome", "reason", "attempts"]
     return [head, *([one["learner"], question["question"], question["earned"], question["points"],
-                     question["outcome"], reason(question)]
+                     question["outcome"], reason(question), attempts(one, question["question"])]
                     for one in results for question in one["results"])]
 
 

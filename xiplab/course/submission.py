@@ -9,7 +9,8 @@ Nothing of it is executed or unpacked here, and no name in it is ever used as a 
 cannot be read becomes a sentence in the report; the other files and learners are not concerned.
 A question is looked for in every file, so names and folders do not matter (answer.py says how
 cells are matched). Where several files hold an answer, the first that is not the untouched stub
-counts: notebooks before Python files, then by name.
+counts: notebooks before Python files, then by name. The learner's progress file is read too, if it
+lies in the folder or archive; nothing depends on it but the number of attempts and signals.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from xiplab.course import progress
 from xiplab.course.answer import MAX_FILE, AnswerMissing, Cell, Found, answer_in_cells, parse_cells
 from xiplab.course.problem import Question
 from xiplab.course.result import printable
@@ -30,6 +33,7 @@ from xiplab.course.source import STUB
 from xiplab.units import MiB
 
 KINDS = (".ipynb", ".py")
+NOTED = progress.FILE_NAME
 MAX_FILES = 100
 """Files read of one submission."""
 
@@ -65,6 +69,19 @@ class Document:
     cells: list[Cell]
 
 
+class Contents(NamedTuple):
+    """What was read of a submission.
+
+    Attributes:
+        troubles: what is to be said about files that could not be read.
+        noted: the learner's progress file, if it was handed in.
+    """
+
+    documents: list[Document]
+    troubles: list[str]
+    noted: dict[str, Any] | None = None
+
+
 def shown(name: str) -> str:
     """A file's name as one printable line."""
     return printable("".join(c if c.isprintable() else "�" for c in name), 120)
@@ -87,9 +104,10 @@ def submissions_in(folder: Path) -> list[Submission]:
     return found
 
 
-def read_submission(submission: Submission) -> tuple[list[Document], list[str]]:
-    """The files of a submission, and what is to be said about those that could not be read."""
+def read_submission(submission: Submission) -> Contents:
+    """The files of a submission."""
     documents, troubles = list[Document](), list[str]()
+    noted: dict[str, Any] | None = None
     contents = _archived if submission.path.suffix == ".zip" and submission.path.is_file() else _stored
     try:
         for name, content in contents(submission.path):
@@ -97,7 +115,10 @@ def read_submission(submission: Submission) -> tuple[list[Document], list[str]]:
                 troubles.append(f"More than {MAX_FILES} files; the rest was not read.")
                 break
             try:
-                documents.append(Document(name, parse_cells(name, content)))
+                if name == NOTED:
+                    noted = _noted(content)
+                else:
+                    documents.append(Document(name, parse_cells(name, content)))
             except AnswerMissing as missing:
                 troubles.append(str(missing))
     except (OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
@@ -105,7 +126,19 @@ def read_submission(submission: Submission) -> tuple[list[Document], list[str]]:
         troubles.append(f"{shown(submission.path.name)}: cannot be read ({shown(str(failure))}).")
     if not documents and not troubles:
         troubles.append("There is no .ipynb or .py file in it.")
-    return sorted(documents, key=lambda d: (not d.name.endswith(".ipynb"), d.name)), troubles
+    return Contents(sorted(documents, key=lambda d: (not d.name.endswith(".ipynb"), d.name)), troubles, noted)
+
+
+def _noted(content: bytes) -> dict[str, Any]:
+    """A progress file. Raises AnswerMissing if it is none."""
+    try:
+        if len(content) > MAX_FILE:
+            raise ValueError(f"larger than {MAX_FILE // MiB} MiB")
+        noted = progress.parse(content)
+        progress.broken_logs(noted)
+        return noted
+    except (ValueError, RecursionError) as failure:
+        raise AnswerMissing(f"{NOTED}: cannot be read ({shown(str(failure))}).") from failure
 
 
 def find_answer(asked: Question, documents: list[Document]) -> Found:
@@ -125,6 +158,11 @@ def find_answer(asked: Question, documents: list[Document]) -> Found:
     return Found(answer.source, (*answer.notes, *again))
 
 
+def is_read(name: str) -> bool:
+    """Whether a file of this name is looked into."""
+    return name.endswith(KINDS) or name == NOTED
+
+
 def _files_below(folder: Path) -> Iterator[Path]:
     """The files of a submission's folder that are read: no links, nothing hidden."""
     seen = 0
@@ -135,7 +173,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
             if seen > MAX_ENTRIES:
                 return
             path = Path(parent, name)
-            if path.suffix in KINDS and not name.startswith(".") and not path.is_symlink() and path.is_file():
+            if is_read(name) and not name.startswith(".") and not path.is_symlink() and path.is_file():
                 yield path
 
 
@@ -154,7 +192,7 @@ def _archived(path: Path) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist()[:MAX_ENTRIES]:
             parts = entry.filename.split("/")
-            if entry.filename.endswith(KINDS) and not any(part.startswith((".", "__MACOSX")) and part != ".."
+            if is_read(parts[-1]) and not any(part.startswith((".", "__MACOSX")) and part != ".."
                                                           for part in parts):
                 with archive.open(entry) as opened:
                     yield shown(parts[-1]), opened.read(MAX_FILE + 1)
