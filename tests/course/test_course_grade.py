@@ -236,3 +236,17 @@ def test_command_grades_and_says_where(folder: Path, tmp_path: Path,
     assert str(tmp_path / "out" / "index.html") in shown.out
     assert (tmp_path / "out" / "index.html").is_file()
     assert "4/4" in shown.err
+
+
+@pytest.mark.skipif(not sandbox().stands, reason=sandbox().text)
+@pytest.mark.slow
+def test_solved_course_gets_all_points_in_the_sandbox(tmp_path: Path) -> None:
+    """There what any question asks for is empty for all questions; no solution leans on another's."""
+    folder = tmp_path / "ada"
+    folder.mkdir()
+    for path in (HIDDEN.parent).glob("*.ipynb"):
+        shutil.copy(path, folder)
+    record = grade_module.grade_submission(submissions_in(tmp_path)[0], Task(hidden=str(HIDDEN)))
+
+    assert [(one["question"], one["outcome"]) for one in record["results"] if one["outcome"] != "right"] == []
+    assert record["earned"] == record["points"]

@@ -16,7 +16,7 @@ from html import escape
 
 LABEL_WIDTH, BAR_WIDTH, TAIL_WIDTH, ROW_HEIGHT = 250, 400, 130, 28
 
-ALL, SOME, NONE = "all", "some", "none"
+ALL, SOME, NONE = "all", "some", "no"
 PATTERNS = {
     ALL: '<rect width="8" height="8" fill="#0072B2"/>',
     SOME: '<rect width="8" height="8" fill="#E69F00"/><path d="M0 8 8 0" stroke="#000" stroke-width="1.5"/>',
@@ -79,7 +79,7 @@ def _picture(title: str, words: str, rows: int, body: Sequence[str]) -> str:
 def _legend() -> str:
     parts = []
     for number, part in enumerate(PATTERNS):
-        left = LABEL_WIDTH + number * 100
+        left = LABEL_WIDTH + number * 130
         parts += [_bar(left, 0, 24, f"url(#part-{part})", part), _text(left + 30, 0, f"{part} points")]
     return "\n".join(parts)
 

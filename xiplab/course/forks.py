@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,7 @@ class ForkServer:
     def __init__(self, masked: dict[str, frozenset[str]], preload: list[str]) -> None:
         self.sandboxes = 0
         self._preload = preload
-        self._kept = ExitStack()
-        self._package: Path = self._kept.enter_context(masked_package(masked))
+        self._package = masked_package(masked)
         self._bwrap: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -71,7 +70,6 @@ class ForkServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self._take_down()
-        self._kept.close()
 
     def start(self) -> Forked:
         """A new worker.

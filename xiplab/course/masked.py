@@ -1,7 +1,7 @@
 """The package as the sandbox shows it: without the course, and without what the questions ask for.
 
-    masked_of(questions)                 the functions to be emptied, by module
-    with masked_package(masked) as copy:    a folder to be bound over the package
+    masked_of(questions)        the functions to be emptied, by module
+    masked_package(masked)      a folder to be bound over the package
 
 The worker's own masking (worker.py) keeps an answer from calling a reference; here its source is
 not there either: a function that any of the questions asks for has no body, no compiled module of
@@ -11,10 +11,11 @@ before is left, and folders that only people need are not copied.
 from __future__ import annotations
 
 import ast
+import atexit
+import functools
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from xiplab.course.problem import Question
@@ -49,16 +50,21 @@ def imported_by(asked: Iterable[Question]) -> list[str]:
     return list(found)
 
 
-@contextmanager
-def masked_package(masked: dict[str, frozenset[str]]) -> Iterator[Path]:
-    """A copy of the package with these functions emptied, readable by everybody; it is gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="xiplab-masked-") as folder:
-        copy = Path(folder) / PACKAGE.name
-        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        (copy / "course").mkdir()
-        for module, names in masked.items():
-            mask_file(copy.joinpath(*module.split(".")[1:]), names)
-        yield copy
+def masked_package(masked: dict[str, frozenset[str]]) -> Path:
+    """A copy of the package with these functions emptied; it is made once and gone with this process."""
+    return _copy(tuple(sorted(masked.items())))
+
+
+@functools.cache
+def _copy(masked: tuple[tuple[str, frozenset[str]], ...]) -> Path:
+    folder = tempfile.mkdtemp(prefix="xiplab-masked-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = Path(folder) / PACKAGE.name
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    (copy / "course").mkdir()
+    for module, names in masked:
+        mask_file(copy.joinpath(*module.split(".")[1:]), names)
+    return copy
 
 
 def mask_file(module: Path, names: frozenset[str]) -> None:

@@ -154,10 +154,9 @@ def _question_table(results: Sequence[dict[str, Any]]) -> str:
         mean = sum(answer["earned"] for answer in answers) / len(answers)
         outcomes = Counter(answer["outcome"] for answer in answers)
         told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-        meter = f'<meter min="0" max="{points:g}" value="{mean:g}">{mean:.1f}</meter>'
-        rows.append((escape(f"{answers[0]['question']} {answers[0]['title']}"), meter,
+        rows.append((escape(f"{answers[0]['question']} {answers[0]['title']}"),
                      f"{mean:.1f} of {points:g}", told))
-    return _table(("Question", "", "Mean points", "Answers"), rows)
+    return _table(("Question", "Mean points", "Answers"), rows)
 
 
 def _misconceptions(results: Sequence[dict[str, Any]]) -> str:
