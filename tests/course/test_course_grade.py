@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -185,6 +186,20 @@ def test_risks_are_taken_only_when_asked_for(walled: bool, stands: bool, root: b
         grade_module.refuse_risks(task, risky)
 
     assert info.value.errno == errno.EPERM
+
+
+def test_command_refuses_risks_and_missing_packages(folder: Path, capsys: pytest.CaptureFixture[str],
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words, before anything runs."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    words = ["grade", str(folder), "--out", str(folder / "out"), "--exercise", "00", "--no-sandbox"]
+
+    assert xiplab(words) == 1
+    assert "--accept-risk" in capsys.readouterr().err
+    assert xiplab([*words, "--accept-risk", "--dask", "tcp://127.0.0.1:1"]) == 1
+    assert "xiplab[dask]" in capsys.readouterr().err
+    assert not (folder / "out").exists()
 
 
 def test_changed_submission_is_judged_again(folder: Path, tmp_path: Path, thread: Executor) -> None:

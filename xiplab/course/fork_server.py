@@ -16,7 +16,10 @@ Nothing of a question meets the next one. As process 1 the server is the parent 
 signal from inside reaches it, and its kill(-1) reaches all others at once, whatever their session;
 the kernel lets no fork slip through. It is not dumpable, so a worker cannot trace it or read its
 memory. What a worker leaves in a folder or in System V memory makes the sandbox unclean: the judge
-then takes a new one. When the judge hangs up, the server ends, and with it the whole sandbox.
+then takes a new one; POSIX message queues cannot be made. When the judge hangs up, the server ends,
+and with it the whole sandbox.
+
+Differs: what an answer puts into the kernel's key rings is not looked for.
 """
 
 from __future__ import annotations

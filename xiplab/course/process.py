@@ -62,7 +62,7 @@ class Limits:
 
     def as_resources(self) -> dict[str, int]:
         return {"CPU": self.cpu, "AS": self.address_space, "FSIZE": self.file_size,
-                "NOFILE": self.files, "NPROC": self.processes, "CORE": 0}
+                "NOFILE": self.files, "NPROC": self.processes, "MSGQUEUE": 0, "CORE": 0}
 
 
 class AnswerRaised(Exception):
