@@ -24,6 +24,7 @@ from xiplab.linux.fs.dcache import d_path
 from xiplab.linux.fs.exec import do_execve
 from xiplab.linux.fs.fcntl import do_fcntl, sys_dup, sys_dup2
 from xiplab.linux.fs.namei import PathName, inode_of, path_lookup, vfs_readlink
+from xiplab.linux.fs.namei_quick import mkdir_quick, open_quick, unlink_quick
 from xiplab.linux.fs.open import (
     chmod_common,
     chown_common,
@@ -133,7 +134,12 @@ class Process:
 
     def open(self, path: PathName, flags: int = O_RDONLY, mode: int = 0o666) -> int:
         """open(2): the lowest free descriptor. Large files are always allowed."""
-        return fs_open.do_sys_open(self._enter(), path, flags | O_LARGEFILE, mode)
+        self.kernel.current = task = self.task
+        if task.ended:
+            self._enter()
+        flags |= O_LARGEFILE
+        fd = open_quick(task, path, flags, mode)
+        return fd if fd >= 0 else fs_open.do_sys_open(task, path, flags, mode)
 
     def close(self, fd: int) -> None:
         fs_open.filp_close(self._enter(), fd)
@@ -214,7 +220,19 @@ class Process:
         return self._vectored(self._file(fd), buffers, offset, write=False)
 
     def write(self, fd: int, data: Buffer) -> int:
-        """write(2): at the file's position, or at its end with O_APPEND; the position moves."""
+        """write(2): at the file's position, or at its end with O_APPEND; the position moves.
+
+        Begins as pread() does.
+        """
+        self.kernel.current = task = self.task
+        files = task.files
+        if 0 <= fd < len(files) and (filp := files[fd]) is not None and type(data) is bytes:
+            write_bytes = filp.f_op.write_bytes
+            if write_bytes is not None and filp.f_mode & FMODE_WRITE and not filp.f_flags & O_APPEND:
+                moved = write_bytes(filp, data, filp.f_pos)
+                if moved is not None:
+                    filp.f_pos += moved
+                    return moved
         filp = self._file(fd)
         moved = self._write_at(filp, data, filp.f_pos)
         filp.f_pos = filp.f_inode.i_size if moved and filp.f_flags & O_APPEND else filp.f_pos + moved
@@ -366,13 +384,17 @@ class Process:
             self.close(fd)
 
     def mkdir(self, path: PathName, mode: int = 0o777) -> None:
-        namei_change.do_mkdir(self._enter(), path, mode)
+        task = self._enter()
+        if not mkdir_quick(task, path, mode):
+            namei_change.do_mkdir(task, path, mode)
 
     def rmdir(self, path: PathName) -> None:
         namei_change.do_rmdir(self._enter(), path)
 
     def unlink(self, path: PathName) -> None:
-        namei_change.do_unlink(self._enter(), path)
+        task = self._enter()
+        if not unlink_quick(task, path):
+            namei_change.do_unlink(task, path)
 
     def link(self, path: PathName, new: PathName) -> None:
         namei_change.do_link(self._enter(), path, new)

@@ -27,7 +27,7 @@ from typing import TypeAlias
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.fs.inode import mark_inode_dirty
 from xiplab.linux.include.blkdev import READ, WRITE, BlockDevice
-from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock
+from xiplab.linux.include.fs import NO_BUFFERS, AddressSpace, Inode, SuperBlock
 from xiplab.linux.include.mm import Page
 from xiplab.linux.mm.filemap import (
     delete_from_page_cache,
@@ -111,6 +111,7 @@ def _grow_dev_page(bdev: BlockDevice, index: Pgoff) -> Page:
     page = mapping.pages.get(index)
     if page is None:
         pfn = alloc_page(mapping.kernel, "buffer cache")
+        mapping.pages = mapping.pages or {}
         page = mapping.pages[index] = Page(pfn, mapping.kernel.memory.frame(pfn), mapping, index)
     isolate_lru_page(page)
     return page
@@ -154,7 +155,9 @@ def mark_buffer_dirty(bh: BufferHead) -> None:
 def mark_buffer_dirty_inode(bh: BufferHead, inode: Inode) -> None:
     """The same for an indirect block: fsync of `inode` writes it."""
     bh.b_dirty = True
-    inode.i_mapping.private_list.add(bh)
+    mapping = inode.i_mapping
+    mapping.private_list = mapping.private_list or set()
+    mapping.private_list.add(bh)
 
 
 def bforget(bh: BufferHead) -> None:
@@ -196,7 +199,7 @@ def sync_mapping_buffers(mapping: AddressSpace) -> None:
         OSError: EIO.
     """
     _sync_buffers(list(mapping.private_list))
-    mapping.private_list.clear()
+    mapping.private_list = NO_BUFFERS
 
 
 def _sync_buffers(buffers: list[BufferHead]) -> None:

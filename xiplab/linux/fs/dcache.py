@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from xiplab.errors import KernelBug
 from xiplab.linux.fs.inode import iput
-from xiplab.linux.include.fs import Dentry, Inode, VfsMount
+from xiplab.linux.include.fs import NOTHING, Dentry, Inode, VfsMount
 
 Path: TypeAlias = tuple[VfsMount, Dentry]
 
@@ -25,11 +25,17 @@ def parent_of(dentry: Dentry) -> Dentry:
     return dentry.d_parent
 
 
+def d_add(parent: Dentry, dentry: Dentry) -> None:
+    """Put the dentry into the cache."""
+    parent.d_subdirs = parent.d_subdirs or {}
+    parent.d_subdirs[dentry.d_name] = dentry
+
+
 def d_alloc(parent: Dentry, name: bytes, inode: Inode | None) -> Dentry:
     """A dentry below `parent`, in the cache unless its file system's names change by themselves."""
     dentry = Dentry(name, parent, inode, parent.d_sb)
     if not parent.d_sb.s_type.revalidate:
-        parent.d_subdirs[name] = dentry
+        d_add(parent, dentry)
     return dentry
 
 
@@ -42,7 +48,7 @@ def d_delete(dentry: Dentry) -> None:
         d_alloc(parent_of(dentry), dentry.d_name, None)
     else:
         dentry.d_inode = None
-        dentry.d_subdirs.clear()
+        dentry.d_subdirs = NOTHING
     iput(inode)
 
 
@@ -52,7 +58,7 @@ def d_move(source: Dentry, target: Dentry) -> None:
     if target.d_inode is not None:
         iput(target.d_inode)
     source.d_parent, source.d_name = parent_of(target), target.d_name
-    source.d_parent.d_subdirs[source.d_name] = source
+    d_add(source.d_parent, source)
     d_alloc(old_parent, old_name, None)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from xiplab.linux.block.genhd import bdev_read_only, bdget
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
 from xiplab.linux.fs.buffer import sync_dirty_buffers
-from xiplab.linux.fs.dcache import Path
+from xiplab.linux.fs.dcache import Path, d_add
 from xiplab.linux.fs.inode import evict
 from xiplab.linux.fs.namei import PathName, is_dir, path_lookup
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE, BlockDevice
@@ -23,6 +23,7 @@ from xiplab.linux.include.fs import (
     MS_REMOUNT,
     MS_SILENT,
     MS_STRICTATIME,
+    NOTHING,
     Dentry,
     FileSystemType,
     Inode,
@@ -148,7 +149,7 @@ def attach_mount(kernel: Kernel, sb: SuperBlock, where: Path | None, devname: st
 def pin(dentry: Dentry) -> None:
     """Keep the dentry and its directories in the cache, also of a file system that does not cache names."""
     while dentry.d_parent is not None:
-        dentry.d_parent.d_subdirs[dentry.d_name] = dentry
+        d_add(dentry.d_parent, dentry)
         dentry = dentry.d_parent
 
 
@@ -220,7 +221,7 @@ def generic_shutdown_super(sb: SuperBlock) -> None:
     """Write everything, forget everything, close the device. What cannot be written is lost, with a line
     in the log; the unmount goes on."""
     _or_log(sb, sync_filesystem)
-    sb.s_root.d_subdirs.clear()
+    sb.s_root.d_subdirs = NOTHING
     for inode in list(sb.s_inodes.values()):
         truncate_inode_pages(inode.i_mapping, 0)
         evict(inode)

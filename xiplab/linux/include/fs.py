@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from xiplab.linux.include.mm import Page, VmAreaStruct
 from xiplab.trace import OperationsTable
@@ -104,13 +104,31 @@ class AddressSpaceOperations(OperationsTable):
     direct_IO: Callable[[int, File, UserBuffer, int, int], int] | None = None
     get_xip_mem: Callable[[AddressSpace, Pgoff, bool], tuple[int, Pfn]] | None = None
     get_xip_runs: Callable[[AddressSpace, Pgoff, int, bool], list[XipRun]] | None = None
-    get_xip_next: Callable[[AddressSpace, Pgoff], int] | None = None
+    get_xip_next: Callable[[AddressSpace, int], int] | None = None
     truncate_page: Callable[[AddressSpace, int], None] | None = None
 
     def __post_init__(self) -> None:
         if self.get_xip_mem and (self.readpage or self.writepage):
             raise OSError(errno.EINVAL, f"{self.name}: get_xip_mem excludes readpage and writepage")
         super().__post_init__()
+
+
+class Nothing(dict[Any, Any]):
+    """A dictionary that stays empty: most files have no pages, and no names below them. Who adds the first
+    one writes `mapping.pages = mapping.pages or {}` before. Kernel: none"""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return id(self)
+
+    def __setitem__(self, key: object, value: object) -> None:
+        raise TypeError(f"{key!r}: this dictionary is everybody's, and stays empty")
+
+
+NOTHING = Nothing()
+NO_AREAS = cast("list[VmAreaStruct]", ())
+NO_BUFFERS = cast("set[Any]", frozenset())
 
 
 @dataclass(eq=False)
@@ -128,9 +146,9 @@ class AddressSpace:
     host: Inode | None
     a_ops: AddressSpaceOperations
     kernel: Kernel
-    pages: dict[Pgoff, Page] = field(default_factory=dict)
-    i_mmap: list[VmAreaStruct] = field(default_factory=list)
-    private_list: set[Any] = field(default_factory=set)
+    pages: dict[int, Page] = NOTHING
+    i_mmap: list[VmAreaStruct] = NO_AREAS
+    private_list: set[Any] = NO_BUFFERS
     xip_cache: Any = None
 
     def __str__(self) -> str:
@@ -286,7 +304,7 @@ class Dentry:
     d_parent: Dentry | None
     d_inode: Inode | None
     d_sb: SuperBlock
-    d_subdirs: dict[bytes, Dentry] = field(default_factory=dict)
+    d_subdirs: dict[bytes, Dentry] = NOTHING
     d_mounted: VfsMount | None = None
 
     def __str__(self) -> str:

@@ -65,6 +65,7 @@ def add_to_page_cache(mapping: AddressSpace, index: int) -> Page:
     kernel = mapping.kernel
     pfn = alloc_page(kernel, _kind_of(mapping))
     page = Page(pfn, kernel.memory.frame(pfn), mapping, Pgoff(index))
+    mapping.pages = mapping.pages or {}
     mapping.pages[page.index] = page
     _lru(kernel)[page] = None
     return page

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass, field
+from typing import cast
 
 from xiplab.errors import NoData
 from xiplab.linux.fs.inode import DAY, file_accessed, file_remove_suid, file_update_time
@@ -43,6 +44,7 @@ SET_ID_BITS = S_ISUID | S_ISGID
 GROUP_SHIFT = 10
 """Pages are asked for in groups of 1,024: what one indirect block holds."""
 FEW_PAGES = 16
+NO_GROUPS = cast("set[int]", frozenset())
 
 
 @dataclass(eq=False, slots=True)
@@ -64,7 +66,7 @@ class XipPlaces:
     map: mmap.mmap
     memory: memoryview
     at: dict[int, int] = field(default_factory=dict)
-    groups: set[int] = field(default_factory=set)
+    groups: set[int] = NO_GROUPS
     writable: bool = True
     start: int = 0
     end: int = 0
@@ -97,6 +99,7 @@ def _ask_for_group(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> None
     group = pgoff >> GROUP_SHIFT
     if group in places.groups:
         return
+    places.groups = places.groups or set()
     places.groups.add(group)
     assert mapping.host is not None
     start = group << GROUP_SHIFT
@@ -143,11 +146,9 @@ def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int, coun
     get_xip_next = places.a_ops.get_xip_next
     if pgoff << PAGE_SHIFT < mapping.host.i_size:
         _ask_for_group(mapping, places, pgoff)
-    elif get_xip_next is not None and (kmem := get_xip_next(mapping, Pgoff(pgoff))):
-        if places.start <= kmem < places.end:
-            at = kmem + places.delta
-        else:
-            at = _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
+    elif get_xip_next is not None and (kmem := get_xip_next(mapping, pgoff)):
+        at = kmem + places.delta if places.start <= kmem < places.end \
+            else _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
         places.at[pgoff] = at
         if count < PAGE_SIZE:
             places.memory[at:at + PAGE_SIZE] = ZERO_PAGE

@@ -173,7 +173,9 @@ def vma_link(vma: VmAreaStruct) -> None:
     """Put the area among those of its address space and of its file, which may forbid writers."""
     insort(vma.vm_mm.mmap, vma, key=lambda area: area.vm_start)
     if vma.vm_file is not None:
-        vma.vm_file.f_mapping.i_mmap.append(vma)
+        mapping = vma.vm_file.f_mapping
+        mapping.i_mmap = mapping.i_mmap or []
+        mapping.i_mmap.append(vma)
         if vma.vm_flags & VM_DENYWRITE:
             vma.vm_file.f_inode.i_writecount -= 1
 

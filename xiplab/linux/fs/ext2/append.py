@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from xiplab.linux.fs.buffer import BufferHead
+from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty_inode
 from xiplab.linux.fs.ext2.balloc import find_next_usable_block, group_end, in_system_zone
 from xiplab.linux.fs.ext2.ext2 import Ext2InodeInfo, Ext2SbInfo, Ext2Window
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_NDIR_BLOCKS, POINTER
@@ -44,6 +44,56 @@ def task_goal(inode: Inode) -> int:
     ei: Ext2InodeInfo = inode.i_private
     colour = sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
     return info.s_groups[ei.i_block_group].first_block + colour
+
+
+def ext2_find_first(inode: Inode) -> int:
+    """The block that a file without blocks gets for its first one, if there is one in the inode's group
+    behind the place it wants; else 0. Nothing is taken."""
+    sb = inode.i_sb
+    info: Ext2SbInfo = sb.s_fs_info
+    ei: Ext2InodeInfo = inode.i_private
+    group = info.s_groups[ei.i_block_group]
+    bits = group.block_bits
+    if bits is None or ei.i_data[0] or ei.last_alloc_physical_block or not group.free_blocks \
+            or sb.s_flags & MS_SYNCHRONOUS or info.s_freeblocks_counter <= info.s_r_blocks_count:
+        return 0
+    first = group.first_block
+    bit = sb.s_kernel.current.pid % COLOURS * (info.s_blocks_per_group // COLOURS)
+    end = min(info.s_blocks_per_group, info.s_blocks_count - first)
+    if bit >= end:
+        return 0
+    if bits.b_data[bit >> 3] >> (bit & 7) & 1:
+        bit = find_next_usable_block(bits.b_data, bit, end)
+    block = first + bit
+    if bit < 0 or not block or block == group.block_bitmap or block == group.inode_bitmap \
+            or group.inode_table <= block < group.inode_table + info.s_itb_per_group:
+        return 0
+    return block
+
+
+def ext2_take_first(inode: Inode, block: int, clear_target: ClearTarget | None = None) -> None:
+    """Take what ext2_find_first() found, clear it in place, and make it the file's first block.
+
+    Raises:
+        OSError: as ext2_take_next.
+    """
+    ei: Ext2InodeInfo = inode.i_private
+    info: Ext2SbInfo = inode.i_sb.s_fs_info
+    group = info.s_groups[ei.i_block_group]
+    bits = group.block_bits
+    assert bits is not None
+    bit = block - group.first_block
+    bits.b_data[bit >> 3] |= 1 << (bit & 7)
+    bits.b_dirty = True
+    group.take_block()
+    info.s_freeblocks_counter -= 1
+    inode.i_blocks += inode.i_sb.s_blocksize >> SECTOR_SHIFT
+    inode.i_dirty = True
+    if clear_target is not None:
+        clear_target(inode, block, 1)
+    ei.i_data[0] = block
+    ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = 0, block, 0
+    ei.last_alloc_bh = ei.i_window = None
 
 
 def ext2_window(inode: Inode, iblock: int) -> Ext2Window | None:
@@ -116,11 +166,11 @@ def ext2_take_next(inode: Inode, window: Ext2Window, clear_target: ClearTarget |
     """
     ei: Ext2InodeInfo = inode.i_private
     info: Ext2SbInfo = inode.i_sb.s_fs_info
-    iblock, block, bits, bh = window.iblock, window.block, window.bits, window.bh
-    bit, slot = block - window.group.first_block, iblock - window.base
+    iblock, block, group, bits, bh = window.iblock, window.block, window.group, window.bits, window.bh
+    bit, slot = block - group.first_block, iblock - window.base
     bits.b_data[bit >> 3] |= 1 << (bit & 7)
     bits.b_dirty = True
-    window.group.take_block()
+    group.take_block()
     info.s_freeblocks_counter -= 1
     inode.i_blocks += inode.i_sb.s_blocksize >> SECTOR_SHIFT
     inode.i_dirty = True
@@ -130,8 +180,7 @@ def ext2_take_next(inode: Inode, window: Ext2Window, clear_target: ClearTarget |
         ei.i_data[slot] = block
     else:
         POINTER.pack_into(bh.b_data, slot * 4, block)
-        bh.b_dirty = True
-        inode.i_mapping.private_list.add(bh)
+        mark_buffer_dirty_inode(bh, inode)
     ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = iblock, block, slot
     window.iblock = iblock + 1
     window.block = block + 1

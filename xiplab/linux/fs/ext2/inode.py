@@ -59,6 +59,7 @@ from xiplab.linux.fs.inode import current_fs_time, iget_failed, iget_locked, mar
 from xiplab.linux.include.fs import (
     ATTR_SIZE,
     MS_SYNCHRONOUS,
+    NO_BUFFERS,
     S_APPEND,
     S_IFBLK,
     S_IFCHR,
@@ -388,7 +389,7 @@ def ext2_evict_inode(inode: Inode) -> None:
             _delete_inode(inode)
         except OSError as failure:
             ext2_error(inode.i_sb, "ext2_evict_inode", f"{inode}: {failure}")
-    mapping.private_list.clear()
+    mapping.private_list = NO_BUFFERS
 
 
 def _delete_inode(inode: Inode) -> None:

@@ -288,8 +288,4 @@ def _replace(new_dir: Inode, new_name: bytes, inode: Inode, replaced: Inode) -> 
     inode_dec_link_count(replaced)
 
 
-ext2_dir_inode_operations = InodeOperations(
-    name="ext2_dir_inode_operations", lookup=ext2_lookup, create=ext2_create, link=ext2_link,
-    unlink=ext2_unlink, symlink=ext2_symlink, mkdir=ext2_mkdir, rmdir=ext2_rmdir, mknod=ext2_mknod,
-    rename=ext2_rename, setattr=ext2_setattr)
 ext2_special_inode_operations = InodeOperations(name="ext2_special_inode_operations", setattr=ext2_setattr)

@@ -19,14 +19,29 @@ import numpy as np
 
 from xiplab.errors import NoData, bug_on
 from xiplab.linux.fs.block_dev import bdev_direct_access, bdev_direct_access_run
-from xiplab.linux.fs.ext2.append import ext2_take_next, ext2_window
-from xiplab.linux.fs.ext2.ext2 import EXT2_MOUNT_XIP, EXT2_SB, Ext2Window, Ext2XipRun, ext2_msg
+from xiplab.linux.fs.buffer import mark_buffer_dirty_inode
+from xiplab.linux.fs.ext2.append import ext2_find_first, ext2_take_first, ext2_take_next, ext2_window
+from xiplab.linux.fs.ext2.ext2 import (
+    COUNTS_AT,
+    EXT2_MOUNT_XIP,
+    EXT2_SB,
+    FREE_BLOCKS,
+    Ext2InodeInfo,
+    Ext2SbInfo,
+    Ext2Window,
+    Ext2XipRun,
+    ext2_msg,
+)
+from xiplab.linux.fs.ext2.ext2_fs import POINTER
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
-from xiplab.linux.include.fs import AddressSpace, Inode, SuperBlock, XipRun
+from xiplab.linux.include.fs import MS_SYNCHRONOUS, AddressSpace, Inode, SuperBlock, XipRun
 from xiplab.trace import tp_copy
-from xiplab.units import PAGE_SHIFT, PAGE_SIZE, Pfn, Pgoff, block_to_sector
+from xiplab.units import PAGE_SHIFT, PAGE_SIZE, SECTOR_SHIFT, Pfn, Pgoff, block_to_sector
 
 ZERO_PAGE = bytes(PAGE_SIZE)
+PAGE_SECTORS = PAGE_SIZE >> SECTOR_SHIFT
+_store_free_blocks = FREE_BLOCKS.pack_into
+_store_pointer = POINTER.pack_into
 
 
 def ext2_use_xip(sb: SuperBlock) -> bool:
@@ -86,16 +101,61 @@ def ext2_get_xip_mem(mapping: AddressSpace, pgoff: Pgoff, create: bool) -> tuple
     return _inode_direct_access(inode, _get_block(inode, pgoff, create))
 
 
-def ext2_get_xip_next(mapping: AddressSpace, pgoff: Pgoff) -> int:
+def ext2_get_xip_next(mapping: AddressSpace, pgoff: int) -> int:
     """The address of a new block for page `pgoff`, which follows the last new one of the file; 0 if that
     is not as simple as it sounds: then ext2_get_xip_mem does it, and says what is wrong. Not zeroed.
+
+    In the middle of a window it does what ext2_window() and ext2_take_next() do.
 
     Kernel: none (get_xip_mem)
     """
     inode = mapping.host
     assert inode is not None
+    sb = inode.i_sb
+    info: Ext2SbInfo = sb.s_fs_info
+    ei: Ext2InodeInfo = inode.i_private
+    window = ei.i_window
+    if window is None or not window.kaddr:
+        return _begin_window(inode, pgoff)
+    group, bits, bh, block = window.group, window.bits, window.bh, window.block
+    at, mask = block - group.first_block >> 3, 1 << (block - group.first_block & 7)
+    if pgoff != window.iblock or block > window.last or bits.b_data[at] & mask or not group.free_blocks \
+            or sb.s_flags & MS_SYNCHRONOUS or info.s_freeblocks_counter <= info.s_r_blocks_count:
+        ei.i_window = None
+        return _begin_window(inode, pgoff)
+    bits.b_data[at] |= mask
+    bits.b_dirty = True
+    group.free_blocks -= 1
+    _store_free_blocks(group.desc.b_data, group.offset + COUNTS_AT, group.free_blocks & 0xFFFF)
+    group.desc.b_dirty = True
+    info.s_freeblocks_counter -= 1
+    inode.i_blocks += PAGE_SECTORS
+    inode.i_dirty = True
+    slot = pgoff - window.base
+    if bh is None:
+        ei.i_data[slot] = block
+    else:
+        _store_pointer(bh.b_data, slot * 4, block)
+        bh.b_dirty = True
+        if bh not in mapping.private_list:
+            mark_buffer_dirty_inode(bh, inode)
+    ei.last_alloc_logical_block, ei.last_alloc_physical_block, ei.last_alloc_slot = pgoff, block, slot
+    window.iblock = pgoff + 1
+    window.block = block + 1
+    return window.kaddr + (block << PAGE_SHIFT)
+
+
+def _begin_window(inode: Inode, pgoff: int) -> int:
+    """The same for the first block of a file, and where a window begins."""
+    if not pgoff and (block := ext2_find_first(inode)):
+        try:
+            kaddr, _, _ = _device_run(inode.i_sb, block, 1)
+        except OSError:
+            return 0
+        ext2_take_first(inode, block)
+        return kaddr
     window = ext2_window(inode, pgoff)
-    if window is None or not (window.kaddr or _address_window(inode, window)):
+    if window is None or not _address_window(inode, window):
         return 0
     return window.kaddr + (ext2_take_next(inode, window) << PAGE_SHIFT)
 
