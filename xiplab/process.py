@@ -24,7 +24,7 @@ from xiplab.linux.fs.dcache import d_path
 from xiplab.linux.fs.exec import do_execve
 from xiplab.linux.fs.fcntl import do_fcntl, sys_dup, sys_dup2
 from xiplab.linux.fs.namei import PathName, inode_of, path_lookup, vfs_readlink
-from xiplab.linux.fs.namei_quick import mkdir_quick, open_quick, unlink_quick
+from xiplab.linux.fs.namei_quick import mkdir_quick, open_quick, stat_quick, unlink_quick
 from xiplab.linux.fs.open import (
     chmod_common,
     chown_common,
@@ -367,7 +367,8 @@ class Process:
     def stat(self, path: PathName | int) -> Stat:
         if isinstance(path, int):
             return self.fstat(path)
-        return generic_fillattr(inode_of(path_lookup(self._enter(), path)[1]))
+        task = self._enter()
+        return generic_fillattr(stat_quick(task, path) or inode_of(path_lookup(task, path)[1]))
 
     def lstat(self, path: PathName) -> Stat:
         return generic_fillattr(self._inode(path, follow=False))

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -120,6 +122,36 @@ def test_views_and_gather_give_the_same_bytes_everywhere(filp: File) -> None:
 def test_extents_joins_neighbours(filp: File) -> None:
     """The file's pages lie in a row, so one mmap is enough for all of them."""
     assert [(first, npages) for first, _, npages in native.extents(filp)] == [(0, 3)]
+
+
+def steps(action: Callable[[], object]) -> int:
+    """How many functions of Python and of C run."""
+    count = 0
+
+    def probe(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(probe)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_map_of_a_file_takes_as_many_steps_as_it_has_extents(guest: Guest) -> None:
+    """Eight times the extents, no more than eight times the steps. Each page lies before the last one."""
+    counts = []
+    for extents in (32, 256):
+        scattered = opened(guest, f"/mnt/scattered{extents}", O_CREAT | O_RDWR)
+        fd = guest.task.files.index(scattered)
+        for page in reversed(range(extents)):
+            guest.pwrite(fd, b"x", page * PAGE_SIZE)
+        assert len(native.extents(scattered)) == extents
+        counts.append(steps(lambda filp=scattered: native.map_file(filp)))
+
+    assert counts[1] <= 8 * counts[0]
 
 
 def test_private_array_keeps_its_stores_and_follows_other_pages(storage: Storage) -> None:

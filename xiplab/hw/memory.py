@@ -241,5 +241,9 @@ class AbsoluteStorage:
         return key
 
     def frame(self, pfn: Pfn) -> Bytes:
-        """The page frame `pfn`, shape (4096,)."""
-        return self.view(pfn << PAGE_SHIFT, PAGE_SIZE)
+        """The page frame `pfn`, shape (4096,); read-only where the range is."""
+        paddr = pfn << PAGE_SHIFT
+        r = self.range_of(paddr, PAGE_SIZE)
+        offset = (r.first << PAGE_SHIFT) + paddr - r.start
+        array = self.storage.array if r.writable else self.storage.readonly
+        return array[offset:offset + PAGE_SIZE]

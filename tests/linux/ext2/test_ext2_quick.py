@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mounts import PLACES, Mounted, assert_clean, needs_e2fsprogs, on_segment
 
-from xiplab import MAP_SHARED, O_APPEND, O_CREAT, O_RDWR, PROT_READ
+from xiplab import MAP_SHARED, O_APPEND, O_CREAT, O_EXCL, O_RDWR, PROT_READ, Guest
 from xiplab.linux.fs.ext2 import indirect
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.trace import tp_copy
@@ -95,6 +95,104 @@ def test_quick_way_and_kernels_way_agree(options: str, seed: int, tmp_path: Path
 
     assert image == slow.synced()
     assert_clean(image, tmp_path)
+
+# Names
+
+
+FOLDERS = ("/mnt", "/mnt/a", "/mnt/a/b", "/mnt/shared", "/mnt/group")
+NAMES = tuple(f"{letter * length}{length}" for letter in "xy" for length in (1, 2, 6, 30, 100, 250))
+Action = Callable[[Guest, str, str], object]
+
+
+def make(guest: Guest, path: str, _: str) -> object:
+    """A new file of 500 bytes."""
+    fd = guest.open(path, O_CREAT | O_EXCL | O_RDWR)
+    try:
+        return fd, guest.write(fd, b"z" * 500), guest.fstat(fd)
+    finally:
+        guest.close(fd)
+
+
+def keep_open(guest: Guest, path: str, _: str) -> object:
+    """A file loses its name while it is open."""
+    fd = guest.open(path)
+    try:
+        guest.unlink(path)
+        return guest.pread(fd, 600, 0), guest.fstat(fd)
+    finally:
+        guest.close(fd)
+
+
+ACTIONS: dict[str, tuple[int, Action]] = {
+    "make": (9, make),
+    "unlink": (5, lambda guest, path, _: guest.unlink(path)),
+    "mkdir": (4, lambda guest, path, _: guest.mkdir(path)),
+    "rmdir": (2, lambda guest, path, _: guest.rmdir(path)),
+    "stat": (3, lambda guest, path, _: guest.stat(path)),
+    "list": (1, lambda guest, path, _: guest.listdir(path.rpartition("/")[0])),
+    "keep open": (2, keep_open),
+    "append": (2, lambda guest, path, _: guest.echo("y" * 5000, path, append=True)),
+    "link": (1, lambda guest, path, other: guest.link(path, other)),
+    "rename": (2, lambda guest, path, other: guest.rename(path, other)),
+    "symlink": (1, lambda guest, path, other: guest.symlink(other, path)),
+    "chmod": (1, lambda guest, path, other: guest.chmod(path, 0o7777 & len(other) * 0o101)),
+    "read": (2, lambda guest, path, _: guest.cat(path)),
+    "statfs": (1, lambda guest, path, _: guest.statfs("/mnt")),
+}
+
+
+def outcome(action: Action, guest: Guest, path: str, other: str) -> object:
+    try:
+        return action(guest, path, other)
+    except OSError as failure:
+        return errno.errorcode[failure.errno or 0]
+
+
+def furnish(guest: Guest) -> None:
+    """Directories: plain, in each other, sticky for everybody, and one that gives its group away."""
+    for path in FOLDERS[1:]:
+        guest.mkdir(path)
+    guest.chmod("/mnt", 0o777)
+    guest.chmod("/mnt/shared", 0o1777)
+    guest.chown("/mnt/group", 0, 100)
+    guest.chmod("/mnt/group", 0o2777)
+
+
+@needs_e2fsprogs
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("options", ["xip", "xip,sync", "xip,grpid,noatime", ""])
+def test_names_come_and_go_alike_both_ways(options: str, seed: int, tmp_path: Path) -> None:
+    """Files and directories are made, removed and renamed at random, by root and by others, with new mounts
+    in between, until inodes or blocks run out: same results, same image byte for byte."""
+    rng = random.Random(f"{options} {seed}")
+    image = bytes(mke2fs((seed % 2 + 1) * MiB, inodes=64, blocks_per_group=256))
+    now = 10**18
+    quick, slow = (on_segment(image, clock=lambda: now) for _ in range(2))
+    for mounted in (quick, slow):
+        mounted.mount(options)
+        furnish(mounted.guest)
+    kinds, weights = list(ACTIONS), [weight for weight, _ in ACTIONS.values()]
+    for step in range(1500):
+        path, other = (f"{rng.choice(FOLDERS)}/{rng.choice(NAMES)}" for _ in range(2))
+        kind = rng.choices(kinds, weights)[0]
+        now += rng.choice((0, 10**8, 10**9, 2 * 86_400 * 10**9))
+        if step % 100 == 0:
+            uid = rng.choice((0, 0, 1000))
+            for mounted in (quick, slow):
+                mounted.guest.setuid(0)
+                mounted.guest.umount("/mnt")
+                mounted.mount(options)
+                mounted.guest.setuid(uid)
+        result = outcome(ACTIONS[kind][1], quick.guest, path, other)
+        with kernels_way():
+            assert outcome(ACTIONS[kind][1], slow.guest, path, other) == result, f"{step}: {kind} {path}"
+    image = quick.synced()
+
+    assert image == slow.synced()
+    assert_clean(image, tmp_path)
+
+
+# Times, places, errors
 
 
 @pytest.mark.parametrize("options", ["xip", "xip,noatime", "xip,strictatime", "xip,nodiratime"])

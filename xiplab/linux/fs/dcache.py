@@ -33,9 +33,11 @@ def d_add(parent: Dentry, dentry: Dentry) -> None:
 
 def d_alloc(parent: Dentry, name: bytes, inode: Inode | None) -> Dentry:
     """A dentry below `parent`, in the cache unless its file system's names change by themselves."""
-    dentry = Dentry(name, parent, inode, parent.d_sb)
-    if not parent.d_sb.s_type.revalidate:
-        d_add(parent, dentry)
+    sb = parent.d_sb
+    dentry = Dentry(name, parent, inode, sb)
+    if not sb.s_type.revalidate:
+        names = parent.d_subdirs = parent.d_subdirs or {}
+        names[name] = dentry
     return dentry
 
 

@@ -21,4 +21,7 @@ def fput(filp: File) -> None:
     if filp.f_mode & FMODE_WRITE:
         put_write_access(inode)
     filp.f_mnt.mnt_count -= 1
-    iput(inode)
+    if inode.i_count > 1:
+        inode.i_count -= 1
+    else:
+        iput(inode)

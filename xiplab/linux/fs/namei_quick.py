@@ -4,6 +4,7 @@ Each function here does what several of the long form's do, if the path is simpl
 before anything has changed, and the caller takes the long form:
 
     here                    long form
+    stat_quick()            path_lookup
     open_quick()            do_sys_open: lookup_open or path_lookup, may_open, dentry_open
     unlink_quick()          do_unlink: lookup_parent, lookup_one, may_delete, d_delete
     mkdir_quick()           do_mkdir: kern_path_create, may_create
@@ -38,6 +39,7 @@ from xiplab.linux.include.fs import (
     O_EXCL,
     O_LARGEFILE,
     S_IFDIR,
+    S_IFLNK,
     S_IFMT,
     S_IFREG,
     S_ISVTX,
@@ -133,6 +135,25 @@ def _looked_up(parent: Dentry, directory: Inode, name: bytes) -> Dentry | None:
     return None if lookup is None or len(name) > NAME_MAX else d_alloc(parent, name, lookup(directory, name))
 
 
+def stat_quick(task: Task, name: PathName) -> Inode | None:
+    """The inode that stat(2) describes; None: ask path_lookup().
+
+    Raises:
+        OSError: what the file system's lookup answers.
+    """
+    place = _parent_of(task, name)
+    if place is None:
+        return None
+    _, parent, directory, last = place
+    dentry = parent.d_subdirs.get(last)
+    if dentry is None and directory.i_nlink:
+        dentry = _looked_up(parent, directory, last)
+    if dentry is None or dentry.d_mounted is not None:
+        return None
+    inode = dentry.d_inode
+    return None if inode is None or inode.i_mode & S_IFMT == S_IFLNK else inode
+
+
 def open_quick(task: Task, name: PathName, flags: int, mode: int) -> int:
     """open(2): a descriptor; below 0: ask do_sys_open().
 
@@ -165,7 +186,8 @@ def open_quick(task: Task, name: PathName, flags: int, mode: int) -> int:
         inode.i_writecount += 1
     inode.i_count += 1
     mnt.mnt_count += 1
-    task.files[fd] = File(dentry, mnt, inode, inode.i_mapping, flags & ~(O_CREAT | O_EXCL), f_mode, inode.i_fop)
+    task.files[fd] = File(dentry, mnt, inode, inode.i_mapping, flags & ~(O_CREAT | O_EXCL), f_mode,
+                          inode.i_fop)
     return fd
 
 
@@ -182,8 +204,8 @@ def unlink_quick(task: Task, name: PathName) -> bool:
     dentry = parent.d_subdirs.get(last)
     inode = None if dentry is None else dentry.d_inode
     unlink = directory.i_op.unlink
-    if dentry is None or inode is None or unlink is None or inode.i_mode & S_IFMT == S_IFDIR or inode.i_flags \
-            or directory.i_mode & S_ISVTX or not _may_change(task, directory):
+    if dentry is None or inode is None or unlink is None or inode.i_mode & S_IFMT == S_IFDIR \
+            or inode.i_flags or directory.i_mode & S_ISVTX or not _may_change(task, directory):
         return False
     unlink(directory, last, inode)
     d_delete(dentry)

@@ -217,9 +217,13 @@ def fget(task: Task, fd: int) -> File:
 
 def filp_close(task: Task, fd: int) -> None:
     """close(2)."""
-    filp = fget(task, fd)
-    task.files[fd] = None
-    task.close_on_exec.discard(fd)
+    files = task.files
+    filp = files[fd] if 0 <= fd < len(files) else None
+    if filp is None:
+        filp = fget(task, fd)
+    files[fd] = None
+    if task.close_on_exec:
+        task.close_on_exec.discard(fd)
     fput(filp)
 
 

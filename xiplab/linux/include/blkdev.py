@@ -85,7 +85,8 @@ class Bio:
 
     @property
     def bi_size(self) -> int:
-        return sum(vec.bv_len for vec in self.bi_io_vec)
+        vecs = self.bi_io_vec
+        return vecs[0].bv_len if len(vecs) == 1 else sum(vec.bv_len for vec in vecs)
 
     def __str__(self) -> str:
         verb = "write" if self.bi_rw == WRITE else "read"

@@ -319,6 +319,7 @@ class SuperBlock:
         s_blocksize: bytes. s_maxbytes: largest file. s_fs_info: the file system's own part.
         s_active: its mounts.
         s_inodes: the inode cache, by number.
+        s_xip_range: where files in place lay at the last look (mm/filemap_xip_bytes.py). The model's own.
     """
 
     s_kernel: Kernel
@@ -334,6 +335,7 @@ class SuperBlock:
     s_root: Dentry = field(init=False)
     s_inodes: dict[Ino, Inode] = field(default_factory=dict)
     s_active: int = 0
+    s_xip_range: Any = None
     s_fs_info: Any = None
 
     def __str__(self) -> str:

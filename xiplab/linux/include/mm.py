@@ -94,7 +94,7 @@ class Page:
     pfn: Pfn
     frame: Bytes
     mapping: AddressSpace | None = None
-    index: Pgoff = Pgoff(0)
+    index: int = 0
     uptodate: bool = False
     dirty: bool = False
     mapcount: int = 0

@@ -38,7 +38,7 @@ from xiplab.linux.include.sched import RLIM_INFINITY
 from xiplab.linux.mm.memory import page_mkclean, sigbus, unmap_mapping_range
 from xiplab.linux.mm.page_alloc import alloc_page, free_page
 from xiplab.trace import tp_copy
-from xiplab.units import PAGE_SIZE, Pgoff, offset_in_page, page_count, pos_to_pgoff
+from xiplab.units import PAGE_SIZE, offset_in_page, page_count, pos_to_pgoff
 
 MAX_NON_LFS = (1 << 31) - 1
 
@@ -53,7 +53,7 @@ def _lru(kernel: Kernel) -> OrderedDict[Page, None]:
 
 def find_get_page(mapping: AddressSpace, index: int) -> Page | None:
     """The cached page `index` of the file, or None."""
-    return mapping.pages.get(Pgoff(index))
+    return mapping.pages.get(index)
 
 
 def add_to_page_cache(mapping: AddressSpace, index: int) -> Page:
@@ -64,9 +64,9 @@ def add_to_page_cache(mapping: AddressSpace, index: int) -> Page:
     """
     kernel = mapping.kernel
     pfn = alloc_page(kernel, _kind_of(mapping))
-    page = Page(pfn, kernel.memory.frame(pfn), mapping, Pgoff(index))
-    mapping.pages = mapping.pages or {}
-    mapping.pages[page.index] = page
+    page = Page(pfn, kernel.memory.frame(pfn), mapping, index)
+    pages = mapping.pages = mapping.pages or {}
+    pages[index] = page
     _lru(kernel)[page] = None
     return page
 
@@ -101,7 +101,7 @@ def read_cache_page(mapping: AddressSpace, index: int) -> Page:
     Raises:
         OSError: EIO or what readpage answers (the page is not kept); ENOMEM.
     """
-    page = mapping.pages.get(Pgoff(index)) or add_to_page_cache(mapping, index)
+    page = mapping.pages.get(index) or add_to_page_cache(mapping, index)
     if not page.uptodate:
         _read_page(mapping, page)
     return page
@@ -121,7 +121,7 @@ def _read_page(mapping: AddressSpace, page: Page) -> None:
 
 def grab_cache_page_write_begin(mapping: AddressSpace, index: int) -> Page:
     """The page `index` for a write, perhaps not uptodate yet."""
-    return mapping.pages.get(Pgoff(index)) or add_to_page_cache(mapping, index)
+    return mapping.pages.get(index) or add_to_page_cache(mapping, index)
 
 
 def set_page_dirty(page: Page) -> None:

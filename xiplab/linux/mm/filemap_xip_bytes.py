@@ -80,7 +80,9 @@ def new_places(mapping: AddressSpace) -> XipPlaces | None:
     if a_ops.get_xip_runs is None:
         return None
     storage = mapping.kernel.memory.storage
-    mapping.xip_cache = places = XipPlaces(a_ops, storage.map, storage.memory)
+    assert mapping.host is not None
+    seen: tuple[bool, int, int, int] = mapping.host.i_sb.s_xip_range or (True, 0, 0, 0)
+    mapping.xip_cache = places = XipPlaces(a_ops, storage.map, storage.memory, {}, NO_GROUPS, *seen)
     return places
 
 
@@ -91,6 +93,8 @@ def _offset_in_storage(places: XipPlaces, mapping: AddressSpace, kmem: int, nbyt
         places.start, places.end = r.start, r.start + (r.npages << PAGE_SHIFT)
         places.delta = (r.first << PAGE_SHIFT) - r.start
         places.writable = places.writable and r.writable
+        assert mapping.host is not None
+        mapping.host.i_sb.s_xip_range = r.writable, places.start, places.end, places.delta
     return kmem + places.delta
 
 
@@ -151,7 +155,7 @@ def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int, coun
             else _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
         places.at[pgoff] = at
         if count < PAGE_SIZE:
-            places.memory[at:at + PAGE_SIZE] = ZERO_PAGE
+            places.map[at:at + PAGE_SIZE] = ZERO_PAGE
         return at
     if pgoff not in places.at:
         assert places.a_ops.get_xip_mem is not None

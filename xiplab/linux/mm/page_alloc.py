@@ -25,7 +25,8 @@ def alloc_page(kernel: Kernel, kind: str, zone: Zone | None = None) -> Pfn:
         OSError: ENOMEM if none is free and none can be reclaimed.
     """
     zone = zone or kernel.zone
-    _make_room(kernel, zone, 1, kind)
+    if len(zone.kinds) >= (zone.end - zone.first if zone.limit is None else zone.limit):
+        _make_room(kernel, zone, 1, kind)
     if zone.free:
         pfn = zone.free.pop()
         start = kernel.memory.host_offset(pfn << PAGE_SHIFT)
@@ -35,7 +36,10 @@ def alloc_page(kernel: Kernel, kind: str, zone: Zone | None = None) -> Pfn:
         zone.next = Pfn(pfn + 1)
     else:
         raise OSError(errno.ENOMEM, f"{kernel}: no frame for {kind} ({zone.end - zone.first} in use)")
-    _account(kernel, zone, pfn, kind)
+    zone.kinds[pfn] = kind
+    zone.used[kind] += 1
+    if tp_frame.probes:
+        tp_frame(guest=kernel.name, pfn=pfn, kind=kind, change=1)
     return pfn
 
 

@@ -15,7 +15,6 @@ can be repeated.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty, sb_bread, sync_dirty_buffer
 from xiplab.linux.fs.ext2.balloc import ext2_get_group_desc, find_next_zero_bit
@@ -132,11 +131,11 @@ def find_group_orlov(sb: SuperBlock, parent: Inode) -> int:
     return group if group >= 0 else _group_with_free_inodes(sb, parent)
 
 
-def _groups_from(sb: SuperBlock, parent: Inode) -> Iterator[tuple[int, Ext2Group]]:
+def _groups_from(sb: SuperBlock, parent: Inode) -> list[tuple[int, Ext2Group]]:
     """All groups and their numbers, the parent's first."""
-    groups = EXT2_SB(sb).s_groups
+    groups = list(enumerate(EXT2_SB(sb).s_groups))
     start = EXT2_I(parent).i_block_group
-    return ((n % len(groups), groups[n % len(groups)]) for n in range(start, start + len(groups)))
+    return groups[start:] + groups[:start]
 
 
 def _group_with_fewest_directories(sb: SuperBlock, parent: Inode) -> int:
@@ -145,7 +144,7 @@ def _group_with_fewest_directories(sb: SuperBlock, parent: Inode) -> int:
     average_blocks = info.s_freeblocks_counter // info.s_groups_count
     best, fewest = -1, info.s_inodes_per_group
     for n, group in _groups_from(sb, parent):
-        if (group.free_inodes and group.used_dirs < fewest and group.free_inodes >= average_inodes
+        if (group.used_dirs < fewest and group.free_inodes and group.free_inodes >= average_inodes
                 and group.free_blocks >= average_blocks):
             best, fewest = n, group.used_dirs
     return best

@@ -219,9 +219,10 @@ def ext2_get_inode(sb: SuperBlock, ino: int) -> tuple[BufferHead, int]:
         ext2_error(sb, "ext2_get_inode", f"bad inode number: {ino}")
         raise OSError(errno.EINVAL, f"{sb}: inode {ino} cannot be ({info.s_first_ino} to "
                                     f"{info.s_inodes_count})")
-    group, index = divmod(ino - 1, info.s_inodes_per_group)
+    number, index = divmod(ino - 1, info.s_inodes_per_group)
+    group = info.s_groups[number] if number < info.s_groups_count else ext2_get_group_desc(sb, number)
     block, offset = divmod(index * info.s_inode_size, sb.s_blocksize)
-    block += ext2_get_group_desc(sb, group).inode_table
+    block += group.inode_table
     try:
         return sb_bread(sb, block), offset
     except OSError as error:
@@ -329,12 +330,20 @@ def write_inode(inode: Inode, *, do_sync: bool) -> None:
     Raises:
         OSError: EIO.
     """
+    bh, offset = ext2_get_inode(inode.i_sb, inode.i_ino)
+    store_inode(inode, bh, offset)
+    if do_sync:
+        sync_dirty_buffer(bh)
+
+
+def store_inode(inode: Inode, bh: BufferHead, offset: int) -> None:
+    """Put the inode's record into its buffer: of a new one all of it, else what version 1 knows."""
     sb = inode.i_sb
     info: Ext2SbInfo = sb.s_fs_info
     ei: Ext2InodeInfo = inode.i_private
-    bh, offset = ext2_get_inode(sb, inode.i_ino)
     if ei.i_new:
-        bh.b_data[offset:offset + info.s_inode_size] = bytes(info.s_inode_size)
+        bh.b_data[offset + EXT2_INODE_FORMAT.size:offset + info.s_inode_size] = \
+            bytes(info.s_inode_size - EXT2_INODE_FORMAT.size)
         ei.i_new = False
     mode, uid, gid, size, dir_acl = inode.i_mode, inode.i_uid, inode.i_gid, inode.i_size, ei.i_dir_acl
     if mode & S_IFMT == S_IFREG:
@@ -343,19 +352,14 @@ def write_inode(inode: Inode, *, do_sync: bool) -> None:
             _set_large_file(sb)
     has_high_ids = not info.s_mount_opt & EXT2_MOUNT_NO_UID32
     EXT2_INODE_FORMAT.pack_into(
-        bh.b_data, offset, mode, uid & 0xFFFF, size & 0xFFFFFFFF, _seconds(inode.i_atime),
-        _seconds(inode.i_ctime), _seconds(inode.i_mtime), ei.i_dtime, gid & 0xFFFF, inode.i_nlink & 0xFFFF,
-        inode.i_blocks & 0xFFFFFFFF, ei.i_flags, 0, *ei.i_data, ei.i_generation, ei.i_file_acl, dir_acl,
+        bh.b_data, offset, mode, uid & 0xFFFF, size & 0xFFFFFFFF, inode.i_atime // NSEC_PER_SEC & 0xFFFFFFFF,
+        inode.i_ctime // NSEC_PER_SEC & 0xFFFFFFFF, inode.i_mtime // NSEC_PER_SEC & 0xFFFFFFFF, ei.i_dtime,
+        gid & 0xFFFF, inode.i_nlink & 0xFFFF, inode.i_blocks & 0xFFFFFFFF, ei.i_flags, 0, *ei.i_data,
+        ei.i_generation, ei.i_file_acl, dir_acl,
         ei.i_faddr, ei.i_frag_no, ei.i_frag_size, 0, uid >> 16 & 0xFFFF if has_high_ids else 0,
         gid >> 16 & 0xFFFF if has_high_ids else 0, 0)
     bh.b_dirty = True
     inode.i_dirty = False
-    if do_sync:
-        sync_dirty_buffer(bh)
-
-
-def _seconds(time_ns: int) -> int:
-    return time_ns // NSEC_PER_SEC & 0xFFFFFFFF
 
 
 def _set_large_file(sb: SuperBlock) -> None:

@@ -80,7 +80,8 @@ from xiplab.linux.fs.ext2.options import (
     get_sb_block,
     parse_options,
 )
-from xiplab.linux.fs.ext2.quick import ext2_dir_inode_operations, ext2_evict_inode_quick
+from xiplab.linux.fs.ext2.quick import ext2_dir_inode_operations
+from xiplab.linux.fs.ext2.quick_inode import ext2_evict_inode_quick
 from xiplab.linux.fs.ext2.symlink import ext2_fast_symlink_inode_operations, ext2_symlink_inode_operations
 from xiplab.linux.fs.ext2.xip import ext2_clear_xip_target, ext2_use_xip, ext2_xip_verify_sb
 from xiplab.linux.fs.inode import iput
@@ -445,5 +446,6 @@ def ext2_statfs(sb: SuperBlock) -> Kstatfs:
 
 ext2_sops = SuperOperations(
     name="ext2_sops", write_inode=ext2_write_inode, evict_inode=ext2_evict_inode_quick,
-    put_super=ext2_put_super, sync_fs=ext2_sync_fs, remount_fs=ext2_remount, statfs=ext2_statfs, show_options=ext2_show_options)
+    put_super=ext2_put_super, sync_fs=ext2_sync_fs, remount_fs=ext2_remount, statfs=ext2_statfs,
+    show_options=ext2_show_options)
 ext2_fs_type = FileSystemType("ext2", ext2_fill_super)

@@ -32,7 +32,7 @@ from xiplab.linux.fs.ext2.ext2 import (
     Ext2XipRun,
     ext2_msg,
 )
-from xiplab.linux.fs.ext2.ext2_fs import POINTER
+from xiplab.linux.fs.ext2.ext2_fs import EXT2_NDIR_BLOCKS, POINTER
 from xiplab.linux.fs.ext2.indirect import ext2_block_runs, ext2_get_blocks
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, AddressSpace, Inode, SuperBlock, XipRun
 from xiplab.trace import tp_copy
@@ -187,6 +187,8 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: 
     assert inode is not None
     if create:
         return _new_runs(inode, pgoff, npages)
+    if pgoff + npages <= EXT2_NDIR_BLOCKS and not tp_copy.probes and (run := _only_run(inode, pgoff, npages)):
+        return [run]
     runs: list[XipRun] = []
     try:
         for first, block, count in ext2_block_runs(inode, pgoff, npages):
@@ -198,6 +200,19 @@ def ext2_get_xip_runs(mapping: AddressSpace, pgoff: Pgoff, npages: int, create: 
         if not runs:
             raise
     return runs
+
+
+def _only_run(inode: Inode, pgoff: Pgoff, npages: int) -> XipRun | None:
+    """The pages of a small file if they all lie in a row; else None."""
+    blocks: list[int] = inode.i_private.i_data[pgoff:pgoff + npages]
+    first = blocks[0] if blocks else 0
+    if not first or (npages > 1 and blocks != list(range(first, first + npages))):
+        return None
+    try:
+        kaddr, pfn, n = _device_run(inode.i_sb, first, npages)
+    except OSError:
+        return None
+    return (pgoff, Pfn(pfn), npages) if n == npages and kaddr == pfn << PAGE_SHIFT else None
 
 
 def _new_runs(inode: Inode, pgoff: int, npages: int) -> list[XipRun]:
@@ -239,7 +254,7 @@ def _device_run(sb: SuperBlock, block: int, count: int) -> tuple[int, int, int]:
     Raises:
         OSError: as bdev_direct_access.
     """
-    info = EXT2_SB(sb)
+    info: Ext2SbInfo = sb.s_fs_info
     bdev = sb.s_bdev
     assert bdev is not None
     run = info.s_xip_run
