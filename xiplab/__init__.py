@@ -2,7 +2,7 @@
 
 The house, from the roof to the ground. A module imports only from floors below it.
 
-    ZVM, Guest      guest.py         a machine with guests; system calls in process.py, mapping.py;
+    ZVM, Guest      guest.py         a machine with guests; system calls in process*.py, mapping.py;
                                      programs in program.py
     linux/          the guest's kernel, laid out as Linux v3.6 is
       fs/           paths, mounts, open files; fs/ext2/ the file system

@@ -2,8 +2,9 @@
 
 The calls are named and behave like those of the `os` module, with the kernel's errnos:
 
-    fd = process.open("/mnt/lib/greeting")
+    fd = process.open("/mnt/lib/greeting")         open files: process_data.py
     process.pread(fd, 100, 0)
+    process.stat("/mnt/lib/greeting")              names: process_names.py
     memory = process.mmap(fd, 4096, PROT_READ, MAP_SHARED)
 
 Each call sets `kernel.current` and goes to the function that the kernel's own system call calls.
@@ -17,28 +18,10 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from xiplab.linux.fs import namei_change, read_write
-from xiplab.linux.fs import open as fs_open
-from xiplab.linux.fs.aio import Iocb, Kioctx, io_submit
-from xiplab.linux.fs.dcache import d_path
 from xiplab.linux.fs.exec import do_execve
-from xiplab.linux.fs.fcntl import do_fcntl, sys_dup, sys_dup2
-from xiplab.linux.fs.namei import PathName, inode_of, path_lookup, vfs_readlink
-from xiplab.linux.fs.namei_quick import mkdir_quick, open_quick, stat_quick, unlink_quick
-from xiplab.linux.fs.open import (
-    chmod_common,
-    chown_common,
-    do_sys_ftruncate,
-    do_sys_truncate,
-    sys_chdir,
-    utimes_common,
-)
-from xiplab.linux.fs.readdir import names_of, vfs_readdir
-from xiplab.linux.fs.splice import do_sendfile
-from xiplab.linux.fs.stat import Stat, generic_fillattr
-from xiplab.linux.fs.super import do_mount, do_umount, sync_filesystem
+from xiplab.linux.fs.namei import PathName
+from xiplab.linux.fs.super import do_mount, do_umount
 from xiplab.linux.fs.task_mmu import show_map
-from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE
 from xiplab.linux.include.fs import (
     MS_NOATIME,
     MS_NODIRATIME,
@@ -49,25 +32,15 @@ from xiplab.linux.include.fs import (
     MS_SYNCHRONOUS,
     O_APPEND,
     O_CREAT,
-    O_DIRECTORY,
-    O_LARGEFILE,
-    O_RDONLY,
     O_TRUNC,
     O_WRONLY,
-    S_IFIFO,
-    S_IFMT,
-    SEEK_SET,
-    File,
-    Inode,
-    Kstatfs,
 )
 from xiplab.linux.include.mm import MAP_DENYWRITE, MAP_EXECUTABLE, MAP_SHARED, MS_SYNC, PROT_READ
 from xiplab.linux.include.module import Module
-from xiplab.linux.include.sched import Cred, Task
+from xiplab.linux.include.sched import Cred
 from xiplab.linux.kernel import module
 from xiplab.linux.kernel.sched import BUDGET, exit_status, schedule
 from xiplab.linux.kernel.task import do_exit
-from xiplab.linux.mm.iov import Buffer, FreshBytes, HostBuffer, as_bytes
 from xiplab.linux.mm.madvise import do_fadvise, do_madvise, do_readahead
 from xiplab.linux.mm.mincore import do_mincore
 from xiplab.linux.mm.mmap import do_mmap_pgoff, do_munmap
@@ -75,38 +48,19 @@ from xiplab.linux.mm.mprotect import do_mprotect
 from xiplab.linux.mm.msync import do_msync
 from xiplab.linux.mm.swapfile import sys_swapon
 from xiplab.mapping import Mapping
+from xiplab.process_names import NameCalls
 from xiplab.units import PAGE_SIZE, pos_to_pgoff
 
 MOUNT_FLAGS = {"ro": MS_RDONLY, "remount": MS_REMOUNT, "sync": MS_SYNCHRONOUS, "noatime": MS_NOATIME,
                "nodiratime": MS_NODIRATIME, "relatime": MS_RELATIME, "strictatime": MS_STRICTATIME}
 
 
-class Process:
+class Process(NameCalls):
     """A task and what it can ask its kernel.
 
     Attributes:
         task: the kernel's record of it. kernel: its guest's kernel.
     """
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.kernel = task.kernel
-
-    def __repr__(self) -> str:
-        return f"<{self.task} on {self.kernel}>"
-
-    def _enter(self) -> Task:
-        """A system call begins. Raises OSError ESRCH for a task that has ended."""
-        if self.task.ended:
-            raise OSError(errno.ESRCH, f"{self.task} on {self.kernel} has ended")
-        self.kernel.current = self.task
-        return self.task
-
-    def _file(self, fd: int) -> File:
-        self.kernel.current = task = self.task
-        files = task.files
-        filp = files[fd] if 0 <= fd < len(files) else None
-        return fs_open.fget(task, fd) if filp is None else filp
 
     # its program
 
@@ -129,189 +83,6 @@ class Process:
             raise OSError(errno.ENOEXEC, f"{task} has no program")
         schedule([task], budget)
         return exit_status(task)
-
-    # files: open, close, duplicate
-
-    def open(self, path: PathName, flags: int = O_RDONLY, mode: int = 0o666) -> int:
-        """open(2): the lowest free descriptor. Large files are always allowed."""
-        self.kernel.current = task = self.task
-        if task.ended:
-            self._enter()
-        flags |= O_LARGEFILE
-        fd = open_quick(task, path, flags, mode)
-        return fd if fd >= 0 else fs_open.do_sys_open(task, path, flags, mode)
-
-    def close(self, fd: int) -> None:
-        fs_open.filp_close(self._enter(), fd)
-
-    def dup(self, fd: int) -> int:
-        """dup(2): another descriptor of the same open file, sharing its position."""
-        return sys_dup(self._enter(), fd)
-
-    def dup2(self, fd: int, new: int) -> int:
-        """dup2(2): the same as `new`, which is closed first."""
-        return sys_dup2(self._enter(), fd, new)
-
-    def fcntl(self, fd: int, command: int, argument: int = 0) -> int:
-        """fcntl(2): F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL. Raises OSError EINVAL for others."""
-        return do_fcntl(self._enter(), fd, command, argument)
-
-    def ioctl(self, fd: int, request: int, argument: int = 0) -> int:
-        filp = self._file(fd)
-        if filp.f_op.ioctl is None:
-            raise OSError(errno.ENOTTY, f"{filp}: ioctl {request:#x}")
-        return filp.f_op.ioctl(filp, request, argument)
-
-    # data
-
-    def read(self, fd: int, count: int) -> bytes:
-        """read(2): up to `count` bytes from the file's position on, which moves."""
-        filp = self._file(fd)
-        data = self._read_at(filp, count, filp.f_pos)
-        filp.f_pos += len(data)
-        return data
-
-    def pread(self, fd: int, count: int, offset: int) -> bytes:
-        """pread(2): up to `count` bytes from `offset` on.
-
-        Begins with what _file() and _read_at() would do: two more calls cost as much as copying a page.
-        """
-        if offset < 0:
-            raise OSError(errno.EINVAL, f"position {offset}")
-        self.kernel.current = task = self.task
-        files = task.files
-        if 0 <= fd < len(files) and (filp := files[fd]) is not None:
-            read_bytes = filp.f_op.read_bytes
-            if read_bytes is not None and filp.f_mode & FMODE_READ:
-                data = read_bytes(filp, count, offset)
-                if data is not None:
-                    return data
-        return self._read_at(self._file(fd), count, offset)
-
-    def _read_at(self, filp: File, count: int, pos: int) -> bytes:
-        read_bytes = filp.f_op.read_bytes
-        if read_bytes is not None and filp.f_mode & FMODE_READ:
-            data = read_bytes(filp, count, pos)
-            if data is not None:
-                return data
-        buf = FreshBytes()
-        return buf.take(read_write.vfs_read(filp, buf, count, pos))
-
-    def readinto(self, fd: int, buffer: Buffer, offset: int | None = None) -> int:
-        """read(2) or, with an offset, pread(2) into memory that is there already."""
-        filp = self._file(fd)
-        host = as_bytes(buffer)
-        pos = filp.f_pos if offset is None else offset
-        moved = read_write.vfs_read(filp, HostBuffer(host), len(host), pos)
-        if offset is None:
-            filp.f_pos += moved
-        return moved
-
-    def readv(self, fd: int, buffers: Sequence[Buffer]) -> int:
-        """readv(2): one read for each buffer, until one comes short."""
-        filp = self._file(fd)
-        moved = self._vectored(filp, buffers, filp.f_pos, write=False)
-        filp.f_pos += moved
-        return moved
-
-    def preadv(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
-        if offset < 0:
-            raise OSError(errno.EINVAL, f"position {offset}")
-        return self._vectored(self._file(fd), buffers, offset, write=False)
-
-    def write(self, fd: int, data: Buffer) -> int:
-        """write(2): at the file's position, or at its end with O_APPEND; the position moves.
-
-        Begins as pread() does.
-        """
-        self.kernel.current = task = self.task
-        files = task.files
-        if 0 <= fd < len(files) and (filp := files[fd]) is not None and type(data) is bytes:
-            write_bytes = filp.f_op.write_bytes
-            if write_bytes is not None and filp.f_mode & FMODE_WRITE and not filp.f_flags & O_APPEND:
-                moved = write_bytes(filp, data, filp.f_pos)
-                if moved is not None:
-                    filp.f_pos += moved
-                    return moved
-        filp = self._file(fd)
-        moved = self._write_at(filp, data, filp.f_pos)
-        filp.f_pos = filp.f_inode.i_size if moved and filp.f_flags & O_APPEND else filp.f_pos + moved
-        return moved
-
-    def pwrite(self, fd: int, data: Buffer, offset: int) -> int:
-        """pwrite(2). Begins as pread() does."""
-        if offset < 0:
-            raise OSError(errno.EINVAL, f"position {offset}")
-        self.kernel.current = task = self.task
-        files = task.files
-        if 0 <= fd < len(files) and (filp := files[fd]) is not None and type(data) is bytes:
-            write_bytes = filp.f_op.write_bytes
-            if write_bytes is not None and filp.f_mode & FMODE_WRITE:
-                moved = write_bytes(filp, data, offset)
-                if moved is not None:
-                    return moved
-        return self._write_at(self._file(fd), data, offset)
-
-    def _write_at(self, filp: File, data: Buffer, pos: int) -> int:
-        memory = data if isinstance(data, bytes) else as_bytes(data)
-        write_bytes = filp.f_op.write_bytes
-        if write_bytes is not None and filp.f_mode & FMODE_WRITE:
-            moved = write_bytes(filp, memory, pos)
-            if moved is not None:
-                return moved
-        return read_write.vfs_write(filp, HostBuffer(memory), len(memory), pos)
-
-    def writev(self, fd: int, buffers: Sequence[Buffer]) -> int:
-        """writev(2): one write for each buffer, until one comes short."""
-        filp = self._file(fd)
-        moved = self._vectored(filp, buffers, filp.f_pos, write=True)
-        filp.f_pos = filp.f_inode.i_size if filp.f_flags & O_APPEND and moved else filp.f_pos + moved
-        return moved
-
-    def pwritev(self, fd: int, buffers: Sequence[Buffer], offset: int) -> int:
-        if offset < 0:
-            raise OSError(errno.EINVAL, f"position {offset}")
-        return self._vectored(self._file(fd), buffers, offset, write=True)
-
-    def _vectored(self, filp: File, buffers: Sequence[Buffer], pos: int, *, write: bool) -> int:
-        segments = [(HostBuffer(b), len(as_bytes(b))) for b in buffers]
-        return read_write.do_loop_readv_writev(filp, segments, pos, write=write)
-
-    def sendfile(self, out: int, fd: int, offset: int | None, count: int) -> int:
-        """sendfile(2): from `fd` (at `offset`, or at its position, which then moves) to `out`."""
-        return do_sendfile(self._enter(), out, fd, offset, count)
-
-    def io_submit(self, ctx: Kioctx, opcode: int, fd: int, buffer: Buffer, offset: int,
-                  data: object = None) -> int:
-        """io_submit(2) of one request, for `buffer` as a whole; collect it with io_getevents()."""
-        host = as_bytes(buffer)
-        return io_submit(ctx, [Iocb(opcode, self._file(fd), HostBuffer(host), len(host), offset, data)])
-
-    def lseek(self, fd: int, offset: int, whence: int = SEEK_SET) -> int:
-        filp = self._file(fd)
-        if filp.f_op.llseek is None or filp.f_inode.i_mode & S_IFMT == S_IFIFO:
-            raise OSError(errno.ESPIPE, f"{filp}: has no position")
-        return filp.f_op.llseek(filp, offset, whence)
-
-    def ftruncate(self, fd: int, length: int) -> None:
-        """ftruncate(2). Raises OSError EINVAL if the file is not open for writing."""
-        do_sys_ftruncate(self._enter(), fd, length)
-
-    def truncate(self, path: PathName, length: int) -> None:
-        do_sys_truncate(self._enter(), path, length)
-
-    def fsync(self, fd: int) -> None:
-        """fsync(2). Raises OSError EINVAL for a file that cannot."""
-        filp = self._file(fd)
-        if filp.f_op.fsync is None:
-            raise OSError(errno.EINVAL, f"{filp}: cannot be synced")
-        filp.f_op.fsync(filp, False)
-
-    def sync(self) -> None:
-        """sync(2): everything dirty of every mounted file system goes to its device."""
-        self._enter()
-        for sb in self.kernel.super_blocks:
-            sync_filesystem(sb)
 
     # memory
 
@@ -355,94 +126,6 @@ class Process:
             sys_swapon(self._file(fd))
         finally:
             self.close(fd)
-
-    # names
-
-    def _inode(self, path: PathName | int, *, follow: bool = True) -> Inode:
-        """The inode that a path leads to, or that of an open file."""
-        if isinstance(path, int):
-            return self._file(path).f_inode
-        return inode_of(path_lookup(self._enter(), path, follow=follow)[1])
-
-    def stat(self, path: PathName | int) -> Stat:
-        if isinstance(path, int):
-            return self.fstat(path)
-        task = self._enter()
-        return generic_fillattr(stat_quick(task, path) or inode_of(path_lookup(task, path)[1]))
-
-    def lstat(self, path: PathName) -> Stat:
-        return generic_fillattr(self._inode(path, follow=False))
-
-    def fstat(self, fd: int) -> Stat:
-        return generic_fillattr(self._file(fd).f_inode)
-
-    def listdir(self, path: PathName = "/") -> list[str]:
-        """The names in a directory, without "." and "..", in its own order."""
-        fd = self.open(path, O_RDONLY | O_DIRECTORY)
-        try:
-            return names_of(vfs_readdir(self._file(fd)))
-        finally:
-            self.close(fd)
-
-    def mkdir(self, path: PathName, mode: int = 0o777) -> None:
-        task = self._enter()
-        if not mkdir_quick(task, path, mode):
-            namei_change.do_mkdir(task, path, mode)
-
-    def rmdir(self, path: PathName) -> None:
-        namei_change.do_rmdir(self._enter(), path)
-
-    def unlink(self, path: PathName) -> None:
-        task = self._enter()
-        if not unlink_quick(task, path):
-            namei_change.do_unlink(task, path)
-
-    def link(self, path: PathName, new: PathName) -> None:
-        namei_change.do_link(self._enter(), path, new)
-
-    def symlink(self, target: PathName, path: PathName) -> None:
-        namei_change.do_symlink(self._enter(), target, path)
-
-    def readlink(self, path: PathName) -> str:
-        return os.fsdecode(vfs_readlink(self._inode(path, follow=False)))
-
-    def rename(self, old: PathName, new: PathName) -> None:
-        namei_change.do_rename(self._enter(), old, new)
-
-    def mknod(self, path: PathName, mode: int, rdev: int = 0) -> None:
-        namei_change.do_mknod(self._enter(), path, mode, rdev)
-
-    def chdir(self, path: PathName) -> None:
-        sys_chdir(self._enter(), path)
-
-    def getcwd(self) -> str:
-        pwd = self._enter().pwd
-        assert pwd is not None
-        return d_path(pwd)
-
-    # attributes
-
-    def chmod(self, path: PathName | int, mode: int) -> None:
-        """chmod(2), or fchmod(2) of a descriptor."""
-        chmod_common(self._inode(path), mode)
-
-    def chown(self, path: PathName | int, uid: int = -1, gid: int = -1) -> None:
-        """chown(2), or fchown(2) of a descriptor: -1 leaves a field."""
-        chown_common(self._inode(path), uid, gid)
-
-    def utimens(self, path: PathName | int, atime_ns: int | None = None, mtime_ns: int | None = None) -> None:
-        """utimensat(2), or futimens(3) of a descriptor: times in ns; None means now."""
-        utimes_common(self.task, self._inode(path), atime_ns, mtime_ns)
-
-    def umask(self, mask: int) -> int:
-        old, self.task.umask = self.task.umask, mask & 0o777
-        return old
-
-    def statfs(self, path: PathName) -> Kstatfs:
-        sb = self._inode(path).i_sb
-        if sb.s_op.statfs is None:
-            raise OSError(errno.ENOSYS, f"{sb}: no statfs")
-        return sb.s_op.statfs(sb)
 
     # mounts
 

@@ -16,8 +16,8 @@ from mounts import Mounted, on_disk, on_segment, ticking
 from xiplab import Guest
 from xiplab.errors import Panic
 from xiplab.linux.fs.ext2.ext2_fs import Ext2SuperBlock
+from xiplab.linux.fs.stat import Stat
 from xiplab.ondisk import Bytes, OnDisk
-from xiplab.process import Stat
 from xiplab.tools.filsys import Filsys
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.tools.tree import symlink
