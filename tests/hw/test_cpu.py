@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,7 @@ CODE, DATA_PAGE, CONSTANTS, SHARED, HOLE = 0x0, 0x1000, 0x2000, 0x3000, 0x4000
 """Virtual pages: code at 0, data, a read-only page, a page of the shared segment, nothing."""
 SEGMENT = Paddr(0x1000_0000)
 STOP = SupervisorCall(1)
+STATM = Path("/proc/self/statm")
 
 
 @dataclass
@@ -436,6 +439,28 @@ def test_large_program_is_not_translated_for_ever() -> None:
     assert engine is machine.cpu._engine
     assert engine.translated - before < before / 10
     assert machine.registers.gprs[3] == 9 * 20_000 + (600_000 - 9 * 60_001) // 3
+
+
+@pytest.mark.skipif(not STATM.exists(), reason=f"{STATM} says how much memory is mapped")
+def test_close_gives_memory_back_without_the_garbage_collector(machine: Machine) -> None:
+    """Ten closed engines take no more of this computer's memory than one."""
+    def pages() -> int:
+        return int(STATM.read_text().split()[0])
+
+    machine.run("svc 1")
+    machine.cpu.close()
+    gc.collect()
+    gc.disable()
+    before = pages()
+    try:
+        for _ in range(10):
+            machine.run()
+            machine.cpu.close()
+        after = pages()
+    finally:
+        gc.enable()
+
+    assert (after - before) * PAGE_SIZE < 2 * MiB
 
 
 def test_close_and_run_again(machine: Machine) -> None:

@@ -115,9 +115,12 @@ class Engine:
         return self.translated * EXPANSION > self.code_buffer
 
     def close(self) -> None:
-        """Let go of the engine now: its hooks are a circle of references."""
+        """Give the engine's memory back now; it cannot be used any more. Unicorn itself does that when its
+        object is collected, and its hooks are a circle of references, so that could be late."""
         for hook in self._hooks:
             self._uc.hook_del(hook)
+        self._hooks.clear()
+        vars(self._uc)["_Uc__finalizer"]()
 
     # registers in and out
 
