@@ -5,12 +5,14 @@ from functools import partial
 import numpy as np
 import pytest
 
+from xiplab import ZVM
 from xiplab.errors import PROTECTION, KernelBug, ProgramInterruption
 from xiplab.linux.arch.s390.extmem import SEGMENT_SHARED, extmem, segment_load, segment_unload
 from xiplab.linux.arch.s390.vmem import Resource, request_resource
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.drivers.dcssblk_eras import dcssblk_shared_store_2_6_27, dcssblk_shared_store_3_15
 from xiplab.linux.include.blkdev import FMODE_READ, FMODE_WRITE, READ, WRITE
+from xiplab.tools.mke2fs import mke2fs
 from xiplab.trace import Recording
 from xiplab.units import MiB, Paddr
 
@@ -116,9 +118,29 @@ def test_k40_q16_shared_0_with_another_exploiter_flips_the_flag_only(linux1):
     assert linux1.echo("0", "MYDCSS/shared") == 1
     assert (linux1.cat("MYDCSS/shared"), linux1.kernel.disks["dcssblk0"].policy) == ("0\n", False)
     assert extmem(linux1.kernel).dcss_list[0].do_nonshared == SEGMENT_SHARED
-    with pytest.raises(ProgramInterruption) as death:
+    with pytest.raises(ProgramInterruption, match="page 10001 of segment MYDCSS is shared") as death:
         put(linux1, 8, 1)
     assert (death.value.code, death.value.address) == (PROTECTION, 0x10001000)
+    assert linux1.kernel.dmesg[-2:] == [
+        "Unable to handle kernel access: protection exception: store at 0x10001000: page 10001 of segment "
+        "MYDCSS is shared", "Oops: 0004 [#1]"]
+
+
+def test_q16_a_mount_that_writes_ends_in_an_oops() -> None:
+    """The mount believes the driver, and its first store to the super block meets the shared page. Nothing
+    is taken back: the device stays in use."""
+    vm = ZVM()
+    vm.segment("SHLIB", size=2 * MiB, type="SR", at=0x20000000)
+    vm.load("SHLIB", mke2fs(2 * MiB))
+    guest = vm.logon("LINUX1")
+    guest.echo("shlib", "/sys/devices/dcssblk/add")
+    segment_load(guest.kernel, "SHLIB", SEGMENT_SHARED)
+    guest.echo("0", "/sys/devices/dcssblk/SHLIB/shared")
+    with pytest.raises(ProgramInterruption, match="page 20000 of segment SHLIB is shared"):
+        guest.mount("/dev/dcssblk0", "/mnt", "ext2", "xip")
+
+    assert guest.dmesg[-1] == "Oops: 0004 [#1]"
+    assert guest.kernel.block_devices["dcssblk0"].bd_openers == 1
 
 
 def test_k40_until_2_6_27_another_exploiter_changes_nothing(linux1):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from xiplab.errors import PROTECTION, ProgramInterruption
 from xiplab.linux.arch.s390.extmem import SEG_TYPE_ER, SEG_TYPE_SC, SEG_TYPE_SR, segment_save
+from xiplab.linux.arch.s390.fault import die
 from xiplab.linux.block.blk_core import bio_endio
 from xiplab.linux.include.blkdev import WRITE, Bio, BlockDevice, BlockDeviceOperations, GenDisk, RequestQueue
 from xiplab.linux.include.kernel import Kernel
@@ -135,7 +136,8 @@ def copy_pages(dev_info: DcssblkDevInfo, address: int, memory: Bytes, rw: int) -
     """Copy between `memory` and the device's bytes from `address` on, which may span segments.
 
     Raises:
-        ProgramInterruption: PROTECTION for a store into a page that the guest only reads.
+        ProgramInterruption: PROTECTION for a store into a page that the guest only reads: an oops. It happens
+            where the driver believes that the segment is the guest's own (Q16).
     """
     storage = dev_info.kernel.memory
     done = 0
@@ -145,7 +147,9 @@ def copy_pages(dev_info: DcssblkDevInfo, address: int, memory: Bytes, rw: int) -
         place = storage.view(address + done, len(piece))
         if rw == WRITE:
             if not r.writable:
-                raise ProgramInterruption(PROTECTION, address + done, "store", f"{dev_info} is shared")
+                page = (address + done) >> PAGE_SHIFT
+                raise die(dev_info.kernel, ProgramInterruption(
+                    PROTECTION, address + done, "store", f"page {page:X} of segment {r.name} is shared"))
             place.data[:] = piece.data
         else:
             piece.data[:] = place.data

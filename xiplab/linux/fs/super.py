@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Callable
 
+from xiplab.errors import ProgramInterruption
 from xiplab.linux.block.genhd import bdev_read_only, bdget
 from xiplab.linux.fs.block_dev import blkdev_get, blkdev_put
 from xiplab.linux.fs.buffer import sync_dirty_buffers
@@ -69,6 +70,8 @@ def mount_bdev(kernel: Kernel, fstype: FileSystemType, bdev: BlockDevice, flags:
     sb = SuperBlock(kernel, fstype, str(bdev), bdev, flags)
     try:
         fstype.fill_super(sb, data, bool(flags & MS_SILENT))
+    except ProgramInterruption:
+        raise
     except BaseException:
         blkdev_put(bdev, _open_mode(flags))
         raise
