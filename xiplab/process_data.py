@@ -56,14 +56,13 @@ class DataCalls:
     def open(self, path: PathName, flags: int = O_RDONLY, mode: int = 0o666) -> int:
         """open(2): the lowest free descriptor. Large files are always allowed."""
         self.kernel.current = task = self.task
-        if task.ended:
-            self._enter()
         flags |= O_LARGEFILE
-        fd = open_quick(task, path, flags, mode)
-        return fd if fd >= 0 else fs_open.do_sys_open(task, path, flags, mode)
+        fd = -1 if task.ended else open_quick(task, path, flags, mode)
+        return fd if fd >= 0 else fs_open.do_sys_open(self._enter(), path, flags, mode)
 
     def close(self, fd: int) -> None:
-        fs_open.filp_close(self._enter(), fd)
+        self.kernel.current = task = self.task
+        fs_open.filp_close(self._enter() if task.ended else task, fd)
 
     def dup(self, fd: int) -> int:
         """dup(2): another descriptor of the same open file, sharing its position."""

@@ -51,17 +51,17 @@ class NameCalls(DataCalls):
             self.close(fd)
 
     def mkdir(self, path: PathName, mode: int = 0o777) -> None:
-        task = self._enter()
-        if not mkdir_quick(task, path, mode):
-            namei_change.do_mkdir(task, path, mode)
+        self.kernel.current = task = self.task
+        if task.ended or not mkdir_quick(task, path, mode):
+            namei_change.do_mkdir(self._enter(), path, mode)
 
     def rmdir(self, path: PathName) -> None:
         namei_change.do_rmdir(self._enter(), path)
 
     def unlink(self, path: PathName) -> None:
-        task = self._enter()
-        if not unlink_quick(task, path):
-            namei_change.do_unlink(task, path)
+        self.kernel.current = task = self.task
+        if task.ended or not unlink_quick(task, path):
+            namei_change.do_unlink(self._enter(), path)
 
     def link(self, path: PathName, new: PathName) -> None:
         namei_change.do_link(self._enter(), path, new)

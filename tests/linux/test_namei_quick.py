@@ -71,11 +71,13 @@ def test_quick_walk_and_walk_agree(guest: Guest, uid: int, monkeypatch: pytest.M
 
 
 FLAGS = (O_RDONLY, O_WRONLY, O_RDWR, O_CREAT | O_RDWR, O_CREAT | O_EXCL, O_TRUNC | O_WRONLY,
-         O_APPEND | O_WRONLY, O_ACCMODE, O_CREAT | O_DIRECTORY, O_NOFOLLOW, O_CLOEXEC)
+         O_APPEND | O_WRONLY, O_ACCMODE, O_CREAT | O_DIRECTORY, O_NOFOLLOW, O_CLOEXEC,
+         O_DIRECTORY, O_DIRECTORY | O_WRONLY)
 CALLS: dict[str, Callable[[Guest, str, int], object]] = {
     "open": lambda guest, path, number: guest.open(path, FLAGS[number % len(FLAGS)], 0o7777 & number * 73),
     "close": lambda guest, path, number: guest.close(number % 8),
     "write": lambda guest, path, number: guest.write(number % 8, b"some bytes"),
+    "list": lambda guest, path, number: guest.listdir(path),
     "stat": lambda guest, path, number: guest.stat(path),
     "mkdir": lambda guest, path, number: guest.mkdir(path, 0o1777 & number * 73 | 0o100),
     "unlink": lambda guest, path, number: guest.unlink(path),

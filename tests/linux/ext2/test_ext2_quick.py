@@ -14,6 +14,7 @@ from mounts import PLACES, Mounted, assert_clean, needs_e2fsprogs, on_segment
 
 from xiplab import MAP_SHARED, O_APPEND, O_CREAT, O_EXCL, O_RDWR, PROT_READ, Guest
 from xiplab.linux.fs.ext2 import indirect
+from xiplab.linux.mm.filemap_xip_bytes import XipPlaces
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.trace import tp_copy
 from xiplab.units import PAGE_SIZE, MiB
@@ -236,6 +237,23 @@ def test_places_are_kept_while_blocks_are_added_and_forgotten_when_they_go() -> 
     quick.guest.ftruncate(fd, 1)
 
     assert quick.mapping("/mnt/f").xip_cache is None
+
+
+def test_small_file_read_once_keeps_no_places_and_read_again_does() -> None:
+    quick, _ = mounted_pair()
+    content = bytes(range(256)) * 20
+    with_hole = bytes(PAGE_SIZE) + b"end"
+    for name, data in (("f", content), ("hole", b"")):
+        fd = quick.guest.open(f"/mnt/{name}", O_CREAT | O_RDWR)
+        quick.guest.pwrite(fd, data or b"end", 0 if data else PAGE_SIZE)
+        quick.guest.close(fd)
+    quick.guest.umount("/mnt")
+    quick.mount("xip")
+    assert [quick.guest.cat(f"/mnt/{name}") for name in ("f", "hole")] == [content, with_hole]
+    assert not isinstance(quick.mapping("/mnt/f").xip_cache, XipPlaces)
+    assert [quick.guest.cat(f"/mnt/{name}") for name in ("f", "hole")] == [content, with_hole]
+
+    assert isinstance(quick.mapping("/mnt/f").xip_cache, XipPlaces)
 
 
 def test_another_get_xip_mem_is_asked_at_once() -> None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from xiplab.linux.fs.dcache import d_alloc, d_delete
+from xiplab.linux.fs.inode import evict
 from xiplab.linux.fs.namei import NAME_MAX, SEARCHABLE_BITS, SEARCHABLE_DIRECTORY, PathName
 from xiplab.linux.fs.open import dentry_open, get_unused_fd
 from xiplab.linux.include.blkdev import FMODE_WRITE
@@ -36,6 +37,7 @@ from xiplab.linux.include.fs import (
     O_ACCMODE,
     O_APPEND,
     O_CREAT,
+    O_DIRECTORY,
     O_EXCL,
     O_LARGEFILE,
     S_IFDIR,
@@ -57,7 +59,8 @@ Place: TypeAlias = tuple[VfsMount, Dentry, Inode, bytes]
 LONG = 1000
 """Text of no more letters is a path of less than PATH_MAX bytes."""
 NOT_SIMPLE = (b"", b".", b"..")
-NOT_PLAIN = ~(O_ACCMODE | O_CREAT | O_EXCL | O_APPEND | O_LARGEFILE)
+NOT_PLAIN = ~(O_ACCMODE | O_CREAT | O_EXCL | O_APPEND | O_DIRECTORY | O_LARGEFILE)
+MAKES_DIRECTORY = O_CREAT | O_DIRECTORY
 MAY_OPEN = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE)
 MAY_CHANGE = MAY_WRITE | MAY_EXEC
 OWNER_MAY_CHANGE = MAY_CHANGE << 6
@@ -117,12 +120,15 @@ def _may_change(task: Task, directory: Inode) -> bool:
 
 
 def _may_open(task: Task, dentry: Dentry, inode: Inode, flags: int) -> bool:
-    """Whether it is an ordinary file, with nothing special about it, that the task may use like that."""
+    """Whether it is an ordinary file, or a directory to be read, with nothing special about it, that the task
+    may use like that."""
     mask = MAY_OPEN[flags & O_ACCMODE]
+    kind = inode.i_mode & S_IFMT
     if mask & MAY_WRITE and (inode.i_sb.s_flags & MS_RDONLY or inode.i_writecount < 0):
         return False
-    return (inode.i_mode & S_IFMT == S_IFREG and not inode.i_flags and dentry.d_mounted is None
-            and not flags & O_EXCL and _may(task, inode, mask))
+    if kind != S_IFREG if not flags & O_DIRECTORY else kind != S_IFDIR or mask != MAY_READ:
+        return False
+    return not inode.i_flags and dentry.d_mounted is None and not flags & O_EXCL and _may(task, inode, mask)
 
 
 def _looked_up(parent: Dentry, directory: Inode, name: bytes) -> Dentry | None:
@@ -160,7 +166,9 @@ def open_quick(task: Task, name: PathName, flags: int, mode: int) -> int:
     Raises:
         OSError: EMFILE; what the file system's lookup or create answers.
     """
-    place = None if flags & NOT_PLAIN or flags & O_ACCMODE == O_ACCMODE else _parent_of(task, name)
+    if flags & NOT_PLAIN or flags & O_ACCMODE == O_ACCMODE or flags & MAKES_DIRECTORY == MAKES_DIRECTORY:
+        return -1
+    place = _parent_of(task, name)
     if place is None:
         return -1
     fd = get_unused_fd(task)
@@ -208,7 +216,12 @@ def unlink_quick(task: Task, name: PathName) -> bool:
             or inode.i_flags or directory.i_mode & S_ISVTX or not _may_change(task, directory):
         return False
     unlink(directory, last, inode)
-    d_delete(dentry)
+    if inode.i_count > 1 or inode.i_nlink:
+        d_delete(dentry)
+    else:
+        dentry.d_inode = None
+        inode.i_count = 0
+        evict(inode)
     return True
 
 

@@ -8,8 +8,9 @@ These are `read_bytes` and `write_bytes` of the xip file operations. They serve 
 whose address space knows runs, while nobody records; all others go through `read` and `write`
 (filemap_xip.py), page by page as in Linux. Both ways give the same results, times and errors.
 
-    mapping.xip_cache   XipPlaces, made here. Who takes blocks away from the file, or puts others in
-                        their place, sets it to None (ext2_truncate_blocks).
+    mapping.xip_cache   XipPlaces, made here; not for the first read of a small file from end to end. Who
+                        takes blocks away from the file, or puts others in their place, sets it to None
+                        (ext2_truncate_blocks).
 
 Kernel: none (xip_file_read and xip_file_write of v3.6 mm/filemap_xip.c, for one page)
 """
@@ -73,6 +74,15 @@ class XipPlaces:
     delta: int = 0
 
 
+class ReadOnce:
+    """Stands for places that are not kept yet: most small files are read once, as a whole."""
+
+    a_ops = None
+
+
+READ_ONCE = ReadOnce()
+
+
 def new_places(mapping: AddressSpace) -> XipPlaces | None:
     """Places for a mapping that has none, or whose operations were replaced; None if its pages must be
     asked for one by one, each time."""
@@ -89,13 +99,18 @@ def new_places(mapping: AddressSpace) -> XipPlaces | None:
 def _offset_in_storage(places: XipPlaces, mapping: AddressSpace, kmem: int, nbytes: int) -> int:
     """Where the bytes at an address of the guest lie in Storage."""
     if not places.start <= kmem <= kmem + nbytes <= places.end:
-        r = mapping.kernel.memory.range_of(kmem, nbytes)
-        places.start, places.end = r.start, r.start + (r.npages << PAGE_SHIFT)
-        places.delta = (r.first << PAGE_SHIFT) - r.start
-        places.writable = places.writable and r.writable
-        assert mapping.host is not None
-        mapping.host.i_sb.s_xip_range = r.writable, places.start, places.end, places.delta
+        writable, places.start, places.end, places.delta = _look_up_range(mapping, kmem, nbytes)
+        places.writable = places.writable and writable
     return kmem + places.delta
+
+
+def _look_up_range(mapping: AddressSpace, kmem: int, nbytes: int) -> tuple[bool, int, int, int]:
+    """The range of the guest's storage that holds these bytes, as in XipPlaces; the super block keeps it."""
+    r = mapping.kernel.memory.range_of(kmem, nbytes)
+    seen = r.writable, int(r.start), r.start + (r.npages << PAGE_SHIFT), (r.first << PAGE_SHIFT) - r.start
+    assert mapping.host is not None
+    mapping.host.i_sb.s_xip_range = seen
+    return seen
 
 
 def _ask_for_group(mapping: AddressSpace, places: XipPlaces, pgoff: int) -> None:
@@ -165,6 +180,32 @@ def _find_or_allocate(mapping: AddressSpace, places: XipPlaces, pgoff: int, coun
     return places.at[pgoff]
 
 
+def _read_whole(filp: File, count: int, pos: int) -> bytes | None:
+    """A small file from end to end, before its places are known: if they are in a row they need not be kept.
+    None: not such a read, or not such a file."""
+    inode = filp.f_inode
+    mapping = filp.f_mapping
+    size = inode.i_size
+    get_xip_runs = mapping.a_ops.get_xip_runs
+    if pos or not 0 < size <= min(count, FEW_PAGES * PAGE_SIZE) or get_xip_runs is None:
+        return None
+    npages = size + PAGE_SIZE_MASK >> PAGE_SHIFT
+    try:
+        _, pfn, n = get_xip_runs(mapping, Pgoff(0), npages, False)[0]
+    except OSError:
+        return None
+    if pfn is None or n < npages:
+        return None
+    at = pfn << PAGE_SHIFT
+    _, start, end, delta = inode.i_sb.s_xip_range or _look_up_range(mapping, at, size)
+    if not start <= at <= at + size <= end:
+        _, start, end, delta = _look_up_range(mapping, at, size)
+    mapping.xip_cache = READ_ONCE
+    file_accessed(filp)
+    at += delta
+    return mapping.kernel.memory.storage.map[at:at + size]
+
+
 def _read_few(filp: File, count: int, pos: int) -> bytes | None:
     """As xip_read_bytes, for a few pages that lie in a row; the end of the file may cut the read short."""
     mapping = filp.f_mapping
@@ -173,6 +214,8 @@ def _read_few(filp: File, count: int, pos: int) -> bytes | None:
         return None
     places: XipPlaces | None = mapping.xip_cache
     if places is None or places.a_ops is not mapping.a_ops:
+        if places is None and (data := _read_whole(filp, count, pos)) is not None:
+            return data
         places = new_places(mapping)
         if places is None:
             return None
@@ -203,6 +246,8 @@ def xip_read_bytes(filp: File, count: int, pos: int) -> bytes | None:
     mapping = filp.f_mapping
     places: XipPlaces | None = mapping.xip_cache
     if places is None or places.a_ops is not mapping.a_ops:
+        if places is None and (data := _read_whole(filp, count, pos)) is not None:
+            return data
         places = new_places(mapping)
         if places is None:
             return None
@@ -252,9 +297,16 @@ def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | Non
     mtime = inode.i_mtime
     if not (0 <= kernel.clock() - mtime < sb.s_time_gran and inode.i_ctime == mtime):
         file_update_time(filp)
-    at = places.at.get(pos >> PAGE_SHIFT)
+    page = pos >> PAGE_SHIFT
+    at = places.at.get(page)
     if at is None:
-        at = _find_or_allocate(mapping, places, pos >> PAGE_SHIFT, count)
+        get_xip_next = places.a_ops.get_xip_next
+        if count == PAGE_SIZE and pos >= inode.i_size and get_xip_next is not None \
+                and (kmem := get_xip_next(mapping, page)):
+            at = places.at[page] = kmem + places.delta if places.start <= kmem < places.end \
+                else _offset_in_storage(places, mapping, kmem, PAGE_SIZE)
+        else:
+            at = _find_or_allocate(mapping, places, page, count)
         if not places.writable:
             return None
     at += offset

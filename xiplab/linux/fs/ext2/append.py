@@ -65,7 +65,7 @@ def ext2_find_first(inode: Inode) -> int:
     if bits.b_data[bit >> 3] >> (bit & 7) & 1:
         bit = find_next_usable_block(bits.b_data, bit, end)
     block = first + bit
-    if bit < 0 or not block or block in (group.block_bitmap, group.inode_bitmap) \
+    if bit < 0 or block in (0, group.block_bitmap, group.inode_bitmap) \
             or group.inode_table <= block < group.inode_table + info.s_itb_per_group:
         return 0
     return block

@@ -62,6 +62,7 @@ from xiplab.units import PAGE_SHIFT, PAGE_SIZE, SECTOR_SHIFT, Ino, page_count
 _unpack = EXT2_DIR_ENTRY_FORMAT.unpack_from
 _pack = EXT2_DIR_ENTRY_FORMAT.pack_into
 _HEADER = EXT2_DIR_ENTRY_FORMAT.size
+_entry = tuple.__new__
 SHORTEST_RECORD = ext2_dir_rec_len(1)
 _INODE = struct.Struct("<I")
 _REC_LEN = struct.Struct("<H")
@@ -167,11 +168,13 @@ def _index_page(index: DirIndex, directory: Inode, n: int) -> None:
     index.records[n] = starts = ext2_check_page(directory, n, data)
     base = n << PAGE_SHIFT
     raw = bytes(data)
+    names = index.names
     for start in starts:
         ino, _, name_len, file_type = _unpack(raw, start)
         name = raw[start + _HEADER:start + _HEADER + name_len]
-        if ino and name not in index.names:
-            index.add(name, ino, file_type, base + start)
+        if ino and name not in names:
+            names[name] = _entry(DirEntry, (ino, file_type, base + start))
+            index.last_pos = base + start
 
 
 def ext2_find_entry(directory: Inode, name: bytes) -> DirEntry | None:

@@ -263,7 +263,8 @@ def ext2_unlink_quick(directory: Inode, name: bytes, inode: Inode) -> None:
         ext2_unlink(directory, name, inode)
         return
     _take_record(index, page, entry.pos & OFFSET_MASK)
-    index.remove(name)
+    del index.names[name]
+    index.listing = None
     now = sb.s_kernel.clock()
     now -= now % sb.s_time_gran
     _changed(directory, page, now)

@@ -16,7 +16,7 @@ Kernel: none (v3.6 fs/ext2/ialloc.c and inode.c, as named above)
 from __future__ import annotations
 
 from xiplab.linux.fs.buffer import BufferHead
-from xiplab.linux.fs.ext2.balloc import LOWEST_ZERO, ext2_free_blocks, find_next_zero_bit, in_system_zone
+from xiplab.linux.fs.ext2.balloc import LOWEST_ZERO, ext2_free_blocks, find_next_zero_bit
 from xiplab.linux.fs.ext2.ext2 import (
     COUNTS,
     COUNTS_AT,
@@ -132,7 +132,8 @@ def _free_block(inode: Inode, group: Ext2Group, block: int) -> None:
     bits = group.block_bits
     if bits is None or not 0 <= bit < info.s_blocks_per_group or block >= info.s_blocks_count \
             or not bits.b_data[bit >> 3] >> (bit & 7) & 1 \
-            or in_system_zone(info.s_itb_per_group, group, block, 1):
+            or block in (0, group.block_bitmap, group.inode_bitmap) \
+            or group.inode_table <= block < group.inode_table + info.s_itb_per_group:
         ext2_free_blocks(inode, block, 1)
         return
     bits.b_data[bit >> 3] ^= 1 << (bit & 7)
