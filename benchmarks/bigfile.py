@@ -25,7 +25,6 @@ class BigFile(Family):
         "W1b": Row("read {big} into a buffer", 0.6),
         "W2": Row("random 4 KiB reads", 1.0, "us each"),
         "W2v": Row("random 4 KiB views of a native mapping", 3.5, "us each", against="mmap"),
-        "W2g": Row("ask get_xip_mem for random pages", 0, "us each", against="mmap"),
         "W3": Row("random 4 KiB overwrites", 1.0, "us each"),
     }
 
@@ -44,8 +43,7 @@ class BigFile(Family):
         self.size = scale.big
         self.buffer = bytearray(scale.big)
         source = random.Random(2)
-        self.pages = [source.randrange(scale.big // PAGE_SIZE) for _ in range(scale.operations)]
-        self.offsets = [page * PAGE_SIZE for page in self.pages]
+        self.offsets = [source.randrange(0, scale.big, PAGE_SIZE) for _ in range(scale.operations)]
 
     def turns(self) -> Iterator[Turn]:
         side, count = self.side, len(self.offsets)
@@ -59,8 +57,6 @@ class BigFile(Family):
             self.mapped = side.mapped(fd)
             yield Turn("W2v", self.slice, crc32, count)
             del self.mapped
-        if hasattr(side, "viewer"):
-            yield Turn("W2g", self.view, crc32, count)
         if hasattr(side, "pwrite"):
             yield Turn("W3", self.overwrite, self.written, count)
         side.close(fd)
@@ -76,13 +72,6 @@ class BigFile(Family):
         found = mapped[:0]
         for offset in self.offsets[:n]:
             found = mapped[offset:offset + PAGE_SIZE]
-        return found
-
-    def view(self, n: int) -> Any:
-        page = self.side.viewer(self.fd)
-        found = None
-        for pgoff in self.pages[:n]:
-            found = page(pgoff)
         return found
 
     def overwrite(self, n: int) -> int:

@@ -3,15 +3,13 @@
     python -m benchmarks.cpu [--rounds 5] [--guests 100]
 
 Each loop is run by both sides in turn. Plain Unicorn has flat memory, no address translation and nobody
-to report to. The ratio is ours to plain, in instructions per second (bar: 0.9 and more); then the time of
-a page fault (bar: 100 us), of a system call, and of a guest (bar: 20 ms), and a guest's memory.
+to report to. Then the time of a page fault, of a system call, and of a guest, and a guest's memory.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import time
 from collections.abc import Callable
 
@@ -19,6 +17,8 @@ from unicorn import UC_ARCH_S390X, UC_MODE_BIG_ENDIAN, UC_PROT_ALL, UC_PROT_READ
 from unicorn import s390x_const as s390x
 from unicorn.unicorn_py3.unicorn import Uc
 
+from benchmarks.figures import Figure, number
+from benchmarks.workload import Sample
 from xiplab import (
     MAP_ANONYMOUS,
     MAP_PRIVATE,
@@ -85,14 +85,15 @@ def seconds(action: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def compare(source: str, rounds: int) -> tuple[float, float]:
-    """Instructions per second of both sides, the best of `rounds`, taken in turn."""
+def compare(name: str, source: str, rounds: int) -> Figure:
+    """Instructions per second of both sides, taken in turn."""
     sides = (ours(source), plain(source))
     for side in sides:
         side()
-    times = [[seconds(side) for side in sides] for _ in range(rounds)]
-    mine, theirs = (min(column) for column in zip(*times, strict=True))
-    return INSTRUCTIONS / mine, INSTRUCTIONS / theirs
+    times = [[INSTRUCTIONS / seconds(side) / 1e6 for side in sides] for _ in range(rounds)]
+    mine, theirs = (Sample(list(column)) for column in zip(*times, strict=True))
+    return Figure(f"instructions of a guest: {name}", "million/s", mine, "0.9 of the other", "plain Unicorn",
+                  theirs)
 
 
 def bare_guest() -> Guest:
@@ -110,9 +111,9 @@ def xip_guest() -> Guest:
     return guest
 
 
-def per_event(source: str, events: int, rounds: int, boot: Callable[[], Guest] = bare_guest) -> float:
+def per_event(source: str, events: int, rounds: int, boot: Callable[[], Guest] = bare_guest) -> Sample:
     """Microseconds of each of `events` interruptions in a program that ends by itself."""
-    measured = []
+    measured = Sample()
     for _ in range(rounds):
         process = program(boot(), source, events + 1)
         process.task.regs.gprs[3] = events
@@ -120,21 +121,41 @@ def per_event(source: str, events: int, rounds: int, boot: Callable[[], Guest] =
             memory = process.mmap(process.open("/mnt/file"), prot=PROT_READ | PROT_WRITE, flags=MAP_PRIVATE)
             process.task.regs.gprs[1] = memory.vaddr
         resume(process.task, 1)
-        measured.append(seconds(process.run) / events * 1e6)
-    return statistics.median(measured)
+        measured.values.append(seconds(process.run) / events * 1e6)
+    return measured
 
 
-def guests(count: int) -> None:
-    """Boot guests that each run a program."""
-    vm, before, times = ZVM(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
-    for number in range(count):
+def events(rounds: int) -> list[Figure]:
+    """Page faults and system calls of a program in a guest."""
+    step = " 0(%r1)\n aghi %r1,4096\n brctg %r3,a\n lghi %r2,0\n svc 1"
+    load, store = "a: lg %r4," + step, "a: stg %r4," + step
+    call = "a: svc 20\n brctg %r3,a\n lghi %r2,0\n svc 1"
+    return [
+        Figure("page fault: memory without a file", "µs", per_event(store, FAULTS, rounds), "100 µs"),
+        Figure("page fault: a file in place", "µs", per_event(load, FAULTS, rounds, xip_guest), "100 µs"),
+        Figure("page fault: in place, then a private copy", "µs",
+               per_event(store, FAULTS, rounds, xip_guest), "200 µs, for two"),
+        Figure("system call (getpid)", "µs", per_event(call, CALLS, rounds)),
+    ]
+
+
+def guests(count: int) -> list[Figure]:
+    """Boot guests that each run a program. Comes first: it looks at how far memory has grown."""
+    vm, before, times = ZVM(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, Sample()
+    for which in range(count):
         start = time.perf_counter()
-        process = program(vm.logon(f"G{number}"), "lghi %r2,0\n svc 1")
+        process = program(vm.logon(f"G{which}"), "lghi %r2,0\n svc 1")
         process.run()
-        times.append(time.perf_counter() - start)
+        times.values.append(1e3 * (time.perf_counter() - start))
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"guest booted, with a program run: median {1e3 * statistics.median(times):.1f} ms, "
-          f"longest {1e3 * max(times):.1f} ms (bar 20); {used / count:.0f} KiB each of {count}")
+    return [Figure("a guest booted, with a program run", "ms", times, "20 ms"),
+            Figure(f"memory of one of {count} guests", "KiB", Sample([max(used, 0) / count]))]
+
+
+def figures(rounds: int, count: int) -> list[Figure]:
+    booted = guests(count)
+    loops = [compare(name, source, rounds) for name, source in LOOPS.items()]
+    return [*booted, *loops, *events(rounds)]
 
 
 def main() -> None:
@@ -142,19 +163,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--guests", type=int, default=100)
     arguments = parser.parse_args()
-    guests(arguments.guests)  # first: it looks at how far memory has grown
-    for name, source in LOOPS.items():
-        mine, theirs = compare(source, arguments.rounds)
-        print(f"{name:10} {mine / 1e6:6.1f} M/s, plain Unicorn {theirs / 1e6:6.1f} M/s: "
-              f"{mine / theirs:.2f} (bar 0.9)")
-    step = " 0(%r1)\n aghi %r1,4096\n brctg %r3,a\n lghi %r2,0\n svc 1"
-    load, store = "a: lg %r4," + step, "a: stg %r4," + step
-    rounds = arguments.rounds
-    print(f"page fault: memory without a file {per_event(store, FAULTS, rounds):.1f} us, "
-          f"in place {per_event(load, FAULTS, rounds, xip_guest):.1f} us, "
-          f"in place and copied {per_event(store, FAULTS, rounds, xip_guest):.1f} us (two; bar 100 each)")
-    call = "a: svc 20\n brctg %r3,a\n lghi %r2,0\n svc 1"
-    print(f"system call (getpid): {per_event(call, CALLS, rounds):.1f} us")
+    for figure in figures(arguments.rounds, arguments.guests):
+        other = f"{figure.beside} {number(figure.other.median)}" if figure.other else ""
+        print(f"{figure.what:42} {number(figure.ours.median):>7} {figure.unit:10} {figure.bar:18} {other}")
 
 
 if __name__ == "__main__":

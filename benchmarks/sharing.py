@@ -65,7 +65,7 @@ def of_processes(kind: type[Side], planted: Tree, nbytes: int) -> float:
 
 
 class Child:
-    """A forked process: makes its side, waits, reads the file, keeps it."""
+    """A forked process: waits, makes its side if it has none, reads the file, keeps it."""
 
     def __init__(self, side: Side | type[Side], planted: Tree, nbytes: int) -> None:
         (self.answers, answer), (question, self.questions) = os.pipe(), os.pipe()
@@ -102,10 +102,10 @@ class Child:
 
 def serve(made: Side | type[Side], planted: Tree, nbytes: int, question: int, answer: int) -> None:
     """The child's life."""
-    side: Any = made(planted) if isinstance(made, type) else made
-    fd = side.open(side.root + "big", O_RDONLY)
     os.write(answer, b"o")
     os.read(question, 1)
+    side: Any = made(planted) if isinstance(made, type) else made
+    fd = side.open(side.root + "big", O_RDONLY)
     kept = side.mapped(fd) if hasattr(side, "mapped") else side.pread(fd, nbytes, 0)
     total = int(np.frombuffer(kept, np.uint8)[::512].sum())
     os.write(answer, b"k" if total and len(kept) == nbytes else b"")

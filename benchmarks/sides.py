@@ -7,7 +7,6 @@ A side has the methods that it can do, and no others; a workload asks with hasat
     stat(path) listdir(path) unlink(path) mkdir(path) rmdir(path)    size(what stat gave)
     files()               the path and the bytes of every file, found by walking
     mount() unmount()     know nothing of the files before, and after
-    viewer(fd)            a function: number of a page -> the page, without a copy
     mapped(fd)            the whole file without a copy, through the MMU
     renew()               the memory behind the files is not there yet
 
@@ -33,7 +32,7 @@ from xiplab.host import native
 from xiplab.linux.include.fs import File
 from xiplab.ondisk import Bytes
 from xiplab.tools.mke2fs import mke2fs
-from xiplab.units import PAGE_SIZE, Pgoff
+from xiplab.units import PAGE_SIZE
 
 ROOM = 512 * MiB
 """Of a guest: its page cache can hold every file."""
@@ -163,10 +162,6 @@ class Mapped(Side):
     def mapped(self, file: mmap.mmap) -> memoryview:
         return self.views[id(file)]
 
-    def viewer(self, file: mmap.mmap) -> Callable[[int], memoryview]:
-        view = self.views[id(file)]
-        return lambda pgoff: view[pgoff * PAGE_SIZE:(pgoff + 1) * PAGE_SIZE]
-
     def mount(self) -> None:
         fd = os.open(self.tree.ext2, os.O_RDONLY)
         self.image = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
@@ -267,7 +262,7 @@ class OnSegment(Posix):
 
 
 class Xip(OnSegment):
-    """Mounted in place. viewer() asks get_xip_mem for each page; mapped() goes through the host's MMU."""
+    """Mounted in place. mapped() goes through the host's MMU."""
 
     name = "XIP"
     options = "xip"
@@ -279,12 +274,6 @@ class Xip(OnSegment):
 
     def mapped(self, fd: int) -> memoryview:
         return native.map_file(self.filp(fd)).data
-
-    def viewer(self, fd: int) -> Callable[[int], memoryview]:
-        mapping = self.filp(fd).f_mapping
-        get_xip_mem, span = mapping.a_ops.get_xip_mem, mapping.kernel.memory.span
-        assert get_xip_mem is not None
-        return lambda pgoff: span(get_xip_mem(mapping, Pgoff(pgoff), False)[0], PAGE_SIZE)
 
 
 class PageCache(OnSegment):

@@ -132,6 +132,10 @@ Samples = dict[str, dict[str, Sample]]
 """By row, by side."""
 
 
+PATIENCE = 3
+"""The first rounds may take so many times what all later ones together may."""
+
+
 class OtherBytes(Exception):
     """Two sides were given the same work, and did not do the same."""
 
@@ -157,8 +161,8 @@ class Contender:
         return checks
 
     def forget(self) -> None:
-        """The times so far do not count, if there is time for another round."""
-        if self.spent < self.scale.seconds:
+        """The times so far do not count, unless the side was too slow for another round."""
+        if self.spent < PATIENCE * self.scale.seconds:
             self.samples, self.spent = {}, 0.0
 
     def next_round(self) -> None:

@@ -173,7 +173,7 @@ def test_help_lists_each_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
     listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
 
     assert stop.value.code == 0
-    assert listed == ["lab", "check", "progress", "reset", "watch", "grade", "build", "doctor"]
+    assert listed == ["lab", "check", "progress", "reset", "watch", "grade", "build", "bench", "doctor"]
 
 
 def test_doctor_finds_what_is_needed(

@@ -87,6 +87,18 @@ def build(arguments: argparse.Namespace) -> int:
     return build_course(arguments.check)
 
 
+def bench(arguments: argparse.Namespace) -> int:
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / "benchmarks" / "run.py").is_file():
+        raise FileNotFoundError(errno.ENOENT, "benchmarks: only in a clone of the repository")
+    if arguments.write_readme and (arguments.only or arguments.quick):
+        raise OSError(errno.EINVAL, "--write-readme: only with a full run, without --quick and --only")
+    sys.path.insert(0, str(checkout))
+    from benchmarks.run import main
+
+    return main(arguments)
+
+
 def doctor(arguments: argparse.Namespace) -> int:
     from xiplab.course.doctor import examine
 
@@ -150,6 +162,17 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("build", help="make notebooks and exercises from their sources")
     command.add_argument("--check", action="store_true", help="write nothing; fail if anything would change")
     command.set_defaults(run=build)
+
+    command = commands.add_parser("bench", help="measure it beside what one would take instead (in a clone)")
+    command.add_argument("--quick", action="store_true", help="less of everything: in a minute and a half")
+    command.add_argument("--only", default="", metavar="ROW",
+                         help="rows whose name begins like this (W5), or figures, or growth")
+    command.add_argument("--out", type=Path, default=Path(".state/bench"), metavar="DIR",
+                         help="for the JSON file and the plot (default: .state/bench)")
+    command.add_argument("--profile", action="store_true", help="where the slowest five spend their time")
+    command.add_argument("--write-readme", action="store_true",
+                         help="put the results of this run into docs/ and the README")
+    command.set_defaults(run=bench)
 
     command = commands.add_parser("doctor", help="say what is missing here, and what works without it")
     command.set_defaults(run=doctor)
