@@ -128,7 +128,7 @@ def test_profile_lists_the_dearest_functions() -> None:
 
     lines = profiles.profile(Walk, "W6", TINY).splitlines()
 
-    assert lines[0].split() == ["ncalls", "tottime", "percall", "cumtime", "percall", "filename:lineno(function)"]
+    assert lines[0].split()[:2] == ["ncalls", "tottime"]
     assert len(lines) == profiles.LINES + 1
 
 
