@@ -11,9 +11,13 @@
     memories   packages that keep files in memory    }
     workload   what a family of workloads is, and how it is measured
     bigfile, smallfiles, images, sharing     the families
-    cpu, course      what has no side: instructions, faults, import, widgets, judge, notebooks
+    goals      all families, and how a row's figures are written
+    figures    what has no side: cpu (instructions, faults), course (import, widgets, judge, notebooks)
     growth     cost against size, with an exponent
-    profiles   where the time goes on the five slowest paths
+    profiles   where the time goes in the five rows furthest from their goals
     report, picture  tables, JSON, and the section of the README
     run        the command
+
+No goal is a test: times differ from computer to computer. Tests run every workload at a tiny size, and
+compare what the sides did.
 """

@@ -161,7 +161,8 @@ class Contender:
         return checks
 
     def forget(self) -> None:
-        """The times so far do not count, unless the side was too slow for another round."""
+        """The times so far only tell how much fits, unless the side was too slow for another round."""
+        self.each = {row: sample.values[-1] for row, sample in self.samples.items()}
         if self.spent < PATIENCE * self.scale.seconds:
             self.samples, self.spent = {}, 0.0
 
@@ -179,7 +180,6 @@ class Contender:
         result = turn.step(n)
         taken = clock() - start
         self.spent += taken
-        self.each[turn.row] = taken / n
         self.samples.setdefault(turn.row, Sample()).values.append(taken / n)
         return result
 

@@ -19,7 +19,8 @@ from xiplab import cli
 
 
 def data(**parts: Any) -> dict[str, Any]:
-    row = {"row": "W2", "what": "random reads", "goal": "1", "against": "tmpfs", "unit": "us each", "sides": {
+    row = {"row": "W2", "what": "random reads", "goal": "1", "longest": 0.0, "against": "tmpfs",
+           "unit": "us each", "sides": {
         "tmpfs": {"median": 2e-6, "spread": 0.01, "rounds": 3},
         "XIP": {"median": 1e-6, "spread": 0.02, "rounds": 3},
         "kernel ext2": {"median": 5e-6, "spread": 0.0, "rounds": 1},
@@ -37,6 +38,8 @@ def test_cell_is_the_ratio_to_the_side_that_the_row_names() -> None:
     assert [report.cell(row, side) for side in ("XIP", "kernel ext2", "libfsext", "fsspec", "fs")] == [
         "0.50 ±2%", "2.50", "15 ±50%", "<0.01 ±0%", "-"]
     assert report.basis(row) == "tmpfs: 2 µs ±1%"
+    assert report.goal_cell(row) == "1"
+    assert report.goal_cell({**row, "longest": 1e-3, "goal": "1 ms"}) == "1 ms (is 0.001 ms)"
 
 
 def test_tables_name_what_is_not_installed() -> None:
