@@ -8,7 +8,7 @@ from zlib import crc32
 
 from benchmarks.bigfile import PIECE
 from benchmarks.workload import Family, Row, Scale, Turn
-from xiplab import O_CREAT, O_RDONLY, O_WRONLY, MiB
+from xiplab import O_CREAT, O_RDONLY, O_WRONLY
 
 CONTENT = PIECE[:512]
 REPEATS = 5
@@ -33,7 +33,8 @@ class SmallFiles(Family):
 
     @staticmethod
     def image_bytes(scale: Scale) -> int:
-        return 192 * MiB
+        """Large: in few block groups the kernel looks for a free block long, the longer the more files."""
+        return scale.image
 
     def __init__(self, side: Any, scale: Scale) -> None:
         self.side = side
