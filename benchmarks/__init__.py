@@ -4,6 +4,7 @@
     python -m benchmarks.bars         the goals only: xiplab in place beside system calls on tmpfs
     python -m benchmarks.cpu          the processor beside plain Unicorn
     python -m benchmarks.growth       cost against size
+    python -m benchmarks.grading      a class of learners, with one judging process and with more
 
     tree       the files that all sides begin with, in a folder and in images by mke2fs
     sides      system calls on tmpfs, mmap, the kernel's ext2, a guest in place, a guest with a page cache

@@ -135,8 +135,8 @@ def scattered_file(guest: Guest, count: int) -> tuple[float, float]:
 
 
 def all_of(sizes: Sizes) -> Iterator[Growth]:
-    """Each begins after the memory of the machine before it went back: its objects refer to each other, so only
-    the garbage collector ends them, which must not be in the middle."""
+    """Each begins after the memory of the machine before it went back: its objects refer to each other, so
+    only the garbage collector ends them, which must not be in the middle."""
     gc.collect()
     yield guests(sizes.guests)
     gc.collect()
