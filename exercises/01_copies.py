@@ -137,14 +137,15 @@ def shrink(pages, wanted, writepage, drop):
     raise NotImplementedError()
 
 # %% see-01-4 [markdown]
-# See it at work: page 0 is clean, page 1 is mapped, page 2 is dirty. Press *Memory is short*: your function
-# is called, and four frames are wanted. What is left, and what does the disk hold then?
+# See it at work: page 0 was clean, page 1 mapped, page 2 dirty. Then memory was short, and your function was
+# asked for four frames. What is left, and what does the disk hold now? *Undo* shows how it was before.
 
 # %% picture-01-4
 disk = driven(YourDisk(), use_shrink=shrink)
 disk.read(0)
 disk.touch(1)
 disk.write(2, "plums")
+disk.press()
 print(CopiesView(disk))
 
 # %% q01-4-check

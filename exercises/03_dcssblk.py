@@ -116,14 +116,16 @@ def direct_access(bdev, sector, size):
     return kaddr, kaddr // PAGE_SIZE, min(size, device_size - offset)
 
 # %% see-03-3 [markdown]
-# See it at work: the disk below asks *your* function. Choose sector 2040, the first one of the last page, and
-# press *direct_access*. Then try sector 2048. Less than a page cannot be mapped, so Linux refuses it: ENXIO.
+# See it at work: the disk below has asked *your* function for sector 2040, the first one of the last page.
+# Less than a page cannot be mapped, so Linux refuses it: ENXIO. Try sector 2048, too: press it, then
+# *direct_access*.
 
 # %% picture-03-3
 ended = driven(YourDriver(), use_direct_access=direct_access)
 ended.echo("part1", "add")
 ended.open("dcssblk0")
 ended.show("dcssblk0", 2040)
+ended.direct_access("dcssblk0", 2040)
 print(DevicesView(ended))
 
 # %% q03-3-check
@@ -159,13 +161,15 @@ def make_request(bio, copy_pages, bio_endio):
     raise NotImplementedError()
 
 # %% see-03-4 [markdown]
-# See it at work: *Read* and *Write* below send bios to your function. APPS has type SR. Try to write to it.
+# See it at work: a bio of two pieces has just asked your function for pages 1 and 2. The line below the
+# picture says what came. *Read* and *Write* send bios of one piece. APPS has type SR. Try to write to it.
 # Then close the disk, click on `shared`, open the disk, and try again.
 
 # %% picture-03-4
 sent = driven(YourDriver(), use_make_request=make_request)
 sent.echo("apps", "add")
 sent.open("dcssblk0")
+sent.read_pages("dcssblk0", 8, 2)
 print(DevicesView(sent))
 
 # %% q03-4-check
@@ -203,8 +207,8 @@ def shared_store(info, mode, segment_modify_shared):
     info.is_shared = mode == SEGMENT_SHARED
 
 # %% see-03-5 [markdown]
-# See it at work. Somebody else in LINUX1 has loaded PART1, so it cannot be loaded anew. Click on `shared`,
-# and let LINUX2 store a K: does LINUX1, which believes to have a copy, see it?
+# See it at work. Somebody else in LINUX1 has loaded PART1, so it cannot be loaded anew. Then 0 was written
+# into `shared`. What does the file say now? Let LINUX2 store a K: does LINUX1 see it on its disk?
 
 # %% picture-03-5
 told = driven(YourDriver(), use_shared_store=shared_store)

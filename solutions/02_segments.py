@@ -127,13 +127,14 @@ def segment_save(name, lock, unlock, find, commands, cp):
     unlock()
 
 # %% [markdown] see-02-3 role="read-only"
-# See it at work: LINUX1 has first saved a segment NOSUCH, which it does not have. Press *save* beside SHLIB.
-# Does a new file appear in CP's catalogue?
+# See it at work: LINUX1 has asked to save a segment NOSUCH, which it does not have. Then it has saved SHLIB.
+# Did a new file appear in CP's catalogue?
 
 # %% picture-02-3 role="read-only"
 saved = driven(YourExtmem(), use_segment_save=segment_save)
 saved.load("LINUX1", "SHLIB")
 saved.save_unknown("LINUX1", "NOSUCH")
+saved.save("LINUX1", "SHLIB")
 SegmentsView(saved)
 
 # %% q02-3-check role="tests" points=3

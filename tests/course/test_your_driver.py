@@ -38,6 +38,19 @@ def test_wrong_end_is_seen() -> None:
     assert "4095 bytes" in yours.direct_access("dcssblk0", 2040)
 
 
+def test_bio_of_two_pieces_brings_two_pages() -> None:
+    """Or the same one twice, if the driver does not go on to the next."""
+    for make_request, second in ((ex03_bio.right, "PART1 page 2"),
+                                 (ex03_bio.all_to_the_first, "PART1 page 1")):
+        yours = driven(YourDriver(), use_make_request=make_request)
+        yours.echo("part1", "add")
+        yours.open("dcssblk0")
+        said = yours.read_pages("dcssblk0", 8, 2)
+
+        assert "completed 1 times" in said
+        assert said.endswith(f"'PART1 page 1', '{second}'.")
+
+
 @pytest.mark.parametrize("value", [None, 7, (1, 2), (1, 2, "3")])
 def test_value_of_no_use_is_told(value: Any) -> None:
     yours = driven(YourDriver(), use_direct_access=lambda bdev, sector, size: value)

@@ -2,6 +2,7 @@
 
     experiment = driven(YourDriver(), use_direct_access=direct_access)      trial.py
     experiment.echo("part1", "add")                     every disk added from now on asks the function
+    experiment.read_pages("dcssblk0", 0, 2)             one bio of two pieces
     experiment.another_user("PART1")                    something else in LINUX1 loads the segment, too
 
 Each function gets the kernel's objects, and as arguments the kernel's functions that it needs; so the
@@ -15,8 +16,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from xiplab.course.experiments.devices import ROOT, Devices
+import numpy as np
+
+from xiplab.course.experiments.devices import ROOT, SHOWN, Devices
 from xiplab.course.experiments.stage import action
+from xiplab.course.start import text_of
 from xiplab.guest import Guest
 from xiplab.linux.arch.s390.extmem import (
     SEGMENT_EXCLUSIVE,
@@ -25,10 +29,10 @@ from xiplab.linux.arch.s390.extmem import (
     segment_modify_shared,
     segment_save,
 )
-from xiplab.linux.block.blk_core import bio_endio
+from xiplab.linux.block.blk_core import bio_endio, submit_bio
 from xiplab.linux.block.genhd import bdget, set_disk_ro
 from xiplab.linux.drivers.dcssblk_io import READ_ONLY_TYPES, DcssblkDevInfo, copy_pages
-from xiplab.linux.include.blkdev import Bio, BlockDevice, GenDisk, RequestQueue
+from xiplab.linux.include.blkdev import READ, Bio, BioVec, BlockDevice, GenDisk, RequestQueue
 from xiplab.units import PAGE_SIZE, Sector
 
 Function = Callable[..., Any]
@@ -118,6 +122,20 @@ class YourDriver(Devices):
     def use_shared_store(self, shared_store: Function) -> None:
         """The file `shared` of disks added from now on is shared_store(info, mode, segment_modify_shared)."""
         self.plugs["shared_store"] = partial(plug_shared_store, shared_store=shared_store)
+
+    @action
+    def read_pages(self, disk: str, sector: int, pages: int) -> str:
+        """One bio with a piece of memory for each page, which must lie one behind the other on the disk."""
+        def read() -> str:
+            memory = [np.zeros(PAGE_SIZE, np.uint8) for _ in range(pages)]
+            completed: list[int] = []
+            submit_bio(READ, Bio(self._opened(disk), Sector(sector), READ,
+                                 [BioVec(page, PAGE_SIZE) for page in memory],
+                                 bi_end_io=lambda bio: completed.append(bio.bi_error)))
+            words = ", ".join(repr(text_of(bytes(page[:SHOWN])).rstrip()) for page in memory)
+            return f"A bio of {pages} pieces was completed {len(completed)} times. It brought {words}."
+
+        return self._answered(read, f"read {pages} pages of {disk} from sector {sector} on")
 
     @action
     def another_user(self, segment: str) -> str:

@@ -113,7 +113,7 @@ STORAGE, LOADED, MAX_PFN = 0x4000, (0x10000, 0x100FF), 0x10400
 def placed(check_place: Function) -> str:
     """What check_place(first, last, max_pfn, storage, loaded) says of five places for a segment."""
     function, loaded = trial(check_place), SimpleNamespace(first=LOADED[0], last=LOADED[1])
-    lines = [f"storage {STORAGE:X} pages, loaded {LOADED[0]:X}-{LOADED[1]:X}, max_pfn {MAX_PFN:X}"]
+    lines = [f"in hex: storage {STORAGE:X} pages, loaded {LOADED[0]:X}-{LOADED[1]:X}, max_pfn {MAX_PFN:X}"]
     for first, last in PLACES:
         try:
             function(first, last, MAX_PFN, STORAGE, [loaded])

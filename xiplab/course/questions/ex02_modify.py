@@ -54,7 +54,7 @@ def play(before: int, what: str, modes: tuple[int, ...], modify: Function) -> li
         came = outcome(modify, guest.kernel, NAME, mode)
         words = f"loaded {WORDS[before]}{', ' if what else ''}{what}" if what != "not loaded" else what
         asked = ", then ".join(WORDS[m] for m in modes[:number])
-        seen.append((f"{words}; a J is stored before; asked for {asked}",
+        seen.append((f"{words}; it stores a J where it may; asked for {asked}",
                      f"{came + '; ' if came != 'None' else ''}CP was told: {', '.join(told) or 'nothing'}; "
                      f"{state_of(guest.kernel, start)}"))
     return seen

@@ -48,7 +48,8 @@ def play(trial: Trial, check_place: Function) -> list[Step]:
     """What the function says of a segment at this place."""
     (first, last), loaded, max_pfn = trial
     used = ", ".join(f"{a:X}-{b:X}" for a, b in loaded)
-    return [(f"pages {first:X}-{last:X}, max_pfn {max_pfn:X}, storage {STORAGE:X} pages, loaded {used}",
+    return [(f"in hex: pages {first:X}-{last:X}, max_pfn {max_pfn:X}, "
+             f"storage {STORAGE:X} pages, loaded {used}",
              outcome(check_place, first, last, max_pfn, STORAGE, [place(pages) for pages in loaded]))]
 
 
