@@ -195,7 +195,7 @@ def test_lost_sandbox_is_replaced(server: ForkServer) -> None:
     with Worker(limits=MANY, start=server.start) as worker:
         assert server._bwrap is not None
         bwrap = server._bwrap.pid
-        os.kill(int(Path(f"/proc/{bwrap}/task/{bwrap}/children").read_text()), 9)
+        os.kill(children(bwrap)[0], 9)
         with pytest.raises(AnswerEnded):
             worker.run("import time\ntime.sleep(60)")
 
@@ -217,24 +217,21 @@ def test_reason_of_the_end_is_told(server: ForkServer, source: str, said: str) -
 
 def test_nothing_runs_after_the_server_is_closed() -> None:
     """A worker in an endless loop ends with it, and so does the sandbox's own process."""
-    def inside() -> set[str]:
-        return {pid for pid in os.listdir("/proc") if pid.isdigit() and b"fork_server.py" in command(pid)}
-
-    before = inside()
     with ForkServer({}, []) as server:
         worker = Worker(limits=MANY, start=server.start)
         os.write(worker._to_worker, b'{"n": 1, "run": "while True: pass"}\n')
-    ended = within(5, lambda: inside() <= before)
+        assert server._bwrap is not None
+        bwrap = server._bwrap.pid
+        inside = [pid for parent in children(bwrap) for pid in (parent, *children(parent))]
+    ended = within(5, lambda: not any(Path(f"/proc/{pid}").exists() for pid in inside))
     worker.close()
 
+    assert len(inside) == 2
     assert ended
 
 
-def command(pid: str) -> bytes:
-    try:
-        return Path("/proc", pid, "cmdline").read_bytes()
-    except OSError:
-        return b""
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> bool:

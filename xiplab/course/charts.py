@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from html import escape
 
 LABEL_WIDTH, BAR_WIDTH, TAIL_WIDTH, ROW_HEIGHT = 250, 400, 130, 28
+NARROWEST = 600
+"""Pixels; on a narrower screen the picture is moved to and fro, so that its text can be read."""
 
 ALL, SOME, NONE = "all", "some", "no"
 PATTERNS = {
@@ -71,7 +73,7 @@ def _picture(title: str, words: str, rows: int, body: Sequence[str]) -> str:
                        f"{fill}</pattern>" for part, fill in PATTERNS.items())
     return "\n".join([
         f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width} {height}" width="100%" '
-        f'style="max-width:{width}px" font-size="13" fill="currentColor">',
+        f'style="min-width:{NARROWEST}px; max-width:{width}px" font-size="13" fill="currentColor">',
         f"<title>{escape(title)}</title><desc>{escape(words)}</desc><defs>{patterns}</defs>", *body,
         "</svg>"])
 

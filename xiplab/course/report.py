@@ -46,7 +46,8 @@ body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; pa
 table {{ border-collapse: collapse; display: block; overflow-x: auto }}
 th, td {{ text-align: left; padding: .2rem .8rem .2rem 0;
   border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) }}
-pre {{ overflow-x: auto }}
+pre, figure {{ overflow-x: auto }}
+figure {{ margin: 0 }}
 section {{ margin-top: 2rem }}
 </style></head><body><main><h1>{title}</h1>
 {body}
@@ -121,7 +122,7 @@ def _question_chart(results: Sequence[dict[str, Any]]) -> str:
         bars.append(QuestionBar(f"{answers[0]['question']} {answers[0]['title']}",
                                 {ALL: full, SOME: len(answers) - full - none, NONE: none},
                                 f"mean {mean:.1f} of {points:g}"))
-    return question_chart(bars)
+    return f"<figure>{question_chart(bars)}</figure>"
 
 
 def _signals(results: Sequence[dict[str, Any]]) -> str:
@@ -169,7 +170,8 @@ def _misconceptions(results: Sequence[dict[str, Any]]) -> str:
     if not common:
         return "<p>None was met.</p>"
     rows = [(escape(MISCONCEPTIONS[name].belief), escape(name), str(count)) for name, count in common]
-    return misconception_chart(common[:MOST_BARS]) + _table(("Belief", "Name", "Learners"), rows)
+    chart = f"<figure>{misconception_chart(common[:MOST_BARS])}</figure>"
+    return chart + _table(("Belief", "Name", "Learners"), rows)
 
 
 def _learner_table(results: Sequence[dict[str, Any]]) -> str:
