@@ -83,6 +83,36 @@ def test_points_table_has_a_row_for_each_learner_and_question(out: Path) -> None
     assert all(row["reason"] for row in rows if float(row["points"]) < float(row["maximum"]))
 
 
+def test_points_table_has_attempts_where_they_were_handed_in(results: list[dict[str, Any]], tmp_path: Path
+                                                             ) -> None:
+    """Of the learner with a progress file; no number is made up for the others."""
+    noted = {"learner": "", "broken": [], "situations": {}, "attempts": {"00.1": 0, "00.2": 7}}
+    write_report([{**results[0], "progress": noted}, *results[1:]], tmp_path)
+    rows = list(csv.DictReader((tmp_path / "points.csv").read_text().splitlines()))
+
+    assert [row["attempts"] for row in rows] == ["0", "7", "", "", "", ""]
+
+
+def test_class_page_has_pictures_the_sandbox_and_signals(results: list[dict[str, Any]], tmp_path: Path
+                                                         ) -> None:
+    """Pictures that say in words what they show; which sandbox; signals as what they are."""
+    noted = {"learner": "", "broken": ["00.2"], "situations": {}, "attempts": {}}
+    write_report([{**results[0], "progress": noted}, *results[1:]], tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    earned = [one["results"][1]["earned"] for one in results]
+    words = f"{earned.count(4)} all, {sum(0 < points < 4 for points in earned)} some, {earned.count(0)} no"
+
+    assert page.count('<svg role="img" aria-label=') == 2
+    assert f"00.2 Your own direct_access: {words}" in page
+    assert "3 not sandboxed (as asked)" in page
+    assert "These are no verdicts" in page
+    assert "edited or joined with another: 00.2" in page
+
+
+def test_class_page_without_signals_says_so(out: Path) -> None:
+    assert "<h2>Signals</h2>\n<p>None.</p>" in (out / "index.html").read_text()
+
+
 def test_gradebook_sums_to_the_total(out: Path) -> None:
     head, *rows = csv.reader((out / "gradebook.csv").read_text().splitlines())
 
