@@ -149,12 +149,13 @@ def interpose(ops: OperationsTable, wrap: Callable[[str, Callable[..., Any]], Ca
 class RecordedCall:
     """What stands in a table for one of its operations while a recording runs."""
 
-    __slots__ = ("name", "operation", "parameters", "recording")
+    __slots__ = ("function", "name", "operation", "parameters", "recording")
 
     def __init__(self, recording: Recording, name: str, operation: Callable[..., Any]) -> None:
         self.recording = recording
         self.name = name
         self.operation = operation
+        self.function: str = getattr(original(operation), "__name__", name.rpartition(".")[2])
         self.parameters = parameters_of(original(operation))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -162,7 +163,7 @@ class RecordedCall:
         described = {names[i] if i < len(names) else f"arg{i}": describe(argument)
                      for i, argument in enumerate(args)}
         described.update((name, describe(argument)) for name, argument in kwargs.items())
-        event = self.recording.enter(self.name, described)
+        event = self.recording.enter(self.name, described, self.function)
         try:
             result = self.operation(*args, **kwargs)
             event.result = describe(result)
@@ -224,9 +225,9 @@ class Recording:
         """Record the calls of this table too, until the block ends."""
         self._stack.enter_context(interpose(ops, partial(RecordedCall, self)))
 
-    def enter(self, name: str, described: dict[str, Value]) -> Event:
+    def enter(self, name: str, described: dict[str, Value], function: str = "") -> Event:
         """A call begins; what follows until leave() is inside it."""
-        event = Event(name, self._depth, described, is_call=True)
+        event = Event(name, self._depth, described, is_call=True, function=function)
         self.events.append(event)
         self._depth += 1
         return event

@@ -24,7 +24,8 @@ ROWS = 60
 
 @dataclass(slots=True)
 class Event:
-    """One call or one tracepoint. `depth` counts the recorded calls around it."""
+    """One call or one tracepoint. `depth` counts the recorded calls around it; `function` is the name of the
+    one that stood in the table."""
 
     name: str
     depth: int
@@ -32,6 +33,7 @@ class Event:
     result: Value = None
     error: str = ""
     is_call: bool = False
+    function: str = ""
 
 
 def to_data(events: Iterable[Event]) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ from xiplab.linux.mm.filemap import find_get_page
 from xiplab.linux.mm.filemap_xip_eras import xip_file_aio_read, xip_file_aio_write
 from xiplab.linux.mm.iov import HostBuffer
 from xiplab.tools.mke2fs import mke2fs
-from xiplab.trace import Recording, operations, original, tables
+from xiplab.trace import Recording
 from xiplab.trace_views import Event, bytes_copied, frames_changed, label
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, KiB, MiB, offset_in_page
 
@@ -350,22 +350,16 @@ class ReadWrite(Stage):
         return 0, b""
 
 
-def functions() -> dict[str, str]:
-    """For each operation of a table its function: ext2_xip_file_operations.read -> xip_file_read."""
-    return {f"{ops.name}.{name}": getattr(original(operation), "__name__", name)
-            for ops in list(tables) for name, operation in operations(ops).items()}
-
-
 def steps_of(events: list[Event]) -> tuple[Step, ...]:
     """A recording as steps: functions by their names, sums so far."""
-    names, steps = functions(), []
+    steps = []
     copied = frames = 0
     for event in events:
         copied += bytes_copied(event)
         frames += frames_changed(event)
         if event.name.rpartition(".")[2] in SHORTCUTS:
             continue
-        name = names.get(event.name, event.name) if event.is_call else label(event)
+        name = (event.function or event.name) if event.is_call else label(event)
         asked, answer = (_asked(event), _answer(event)) if event.is_call else ("", "")
         steps.append(Step(name, asked, answer, event.name, event.depth, copied, frames))
     return tuple(steps)
