@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,6 +14,7 @@ from xiplab.course.process import MAX_DEPTH, AnswerEnded, AnswerRaised, Limits, 
 from xiplab.course.questions.seam import NO_DATA, seam
 from xiplab.course.worker import Record
 from xiplab.errors import SIGBUS, NoData, Signal
+from xiplab.linux.fs.block_dev import Kaddr
 
 SHORT = Limits(wall=3, cpu=2, asked=2000)
 
@@ -112,6 +114,13 @@ def test_other_fields_are_not_there(use: str, text: str) -> None:
 
     assert text in said(f"def answer(inode): return {use}", inode)
     assert inode.disks[0].name == "dcssblk0"
+
+
+def test_judges_own_kinds_of_numbers_and_tables_go_as_plain_ones() -> None:
+    """An address of the model is an int of its own kind; a Counter is a dict."""
+    source = "def answer(*values): return [type(value).__name__ for value in values]"
+
+    assert asked(source, Kaddr(4096), Counter("aab"), True) == ["int", "dict", "bool"]
 
 
 def test_object_that_is_not_shown_is_the_checks_mistake() -> None:

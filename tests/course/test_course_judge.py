@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -14,10 +16,11 @@ from xiplab.course import progress
 from xiplab.course.answer import Found
 from xiplab.course.ask import Card, hint, show
 from xiplab.course.catalogue import MISCONCEPTIONS
-from xiplab.course.judge import hidden_cases, judge, without_answer
+from xiplab.course.judge import MANY_FILES, hidden_cases, judge, without_answer
 from xiplab.course.problem import Answer, Case, Hint, Question, Wrong, question
 from xiplab.course.process import Limits
 from xiplab.course.result import FAIL, NOT_RUN, PASS, Result, printable
+from xiplab.guest import ZVM
 
 TINY = Limits(wall=5, cpu=1)
 
@@ -345,3 +348,20 @@ def test_show_of_what_is_no_situation_raises_einval(variant: object) -> None:
         show("00.1", variant)  # type: ignore[arg-type]
 
     assert refused.value.errno == errno.EINVAL
+
+
+@pytest.mark.slow
+def test_machines_of_earlier_checks_do_not_pile_up() -> None:
+    """Each holds an open file; a class of 300 makes thousands of them in one process."""
+    def check_with_a_machine(answer: Answer, random: Random) -> None:
+        vm = ZVM()
+        vm.logon("LINUX1")
+        raise Wrong(f"wrong, on {vm}")
+
+    asked = replace(ASKED, cases=(Case("a machine", check_with_a_machine, 1),))
+    for _ in range(MANY_FILES // 2 + 20):
+        judge(asked, Found(RIGHT))
+    probe = os.open(os.devnull, os.O_RDONLY)
+    os.close(probe)
+
+    assert probe < 2 * MANY_FILES

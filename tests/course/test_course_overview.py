@@ -124,6 +124,19 @@ def test_next_step_after_a_notebook_is_its_exercise(tmp_path: Path) -> None:
     assert (ROOT / "notebooks" / target).exists()
 
 
+def test_capstone_is_the_last_line_and_the_last_step(tmp_path: Path) -> None:
+    """It has no notebook; the map leads to its exercise when all others are done."""
+    entries = {question.id: {"hints": 0, "attempts": [tried(True, 2)]}
+               for number in notebooks() if number in overview.exercises() for question in questions(number)}
+    made = {id: noted for number in notebooks() for id, noted in predicted(number, 1).items()}
+    progress.create(tmp_path).write_text(json.dumps({"questions": entries, "predictions": made}))
+    last, (step, target) = course_map().lines[-1], course_map().next
+
+    assert (last.number, last.notebook, last.state) == ("11", "", "not begun")
+    assert step.startswith("begin exercise 11, capstone")
+    assert (ROOT / "notebooks" / target).exists()
+
+
 def test_links_of_the_map_lead_somewhere() -> None:
     targets = re.findall(r"href='([^']+)'", course_map()._repr_html_() + term_index()._repr_html_())
 

@@ -69,5 +69,5 @@ def test_right_function_changes_nothing() -> None:
     for made in (experiment, plain):
         made.write(3, "J")
 
-    assert experiment.unwritten == []
+    assert experiment.remarks == []
     assert experiment.blocks() == plain.blocks()

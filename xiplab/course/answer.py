@@ -18,12 +18,14 @@ import json
 import linecache
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from xiplab.course.problem import Question
+from xiplab.course.problem import Question, question
 from xiplab.units import KiB, MiB
 
 MAX_FILE = 2 * MiB
@@ -37,10 +39,15 @@ class AnswerMissing(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """The source of an answer and what is to be said about how it was found."""
+    """The source of an answer and what is to be said about how it was found.
+
+    Attributes:
+        others: the sources of the answers that the question needs, those that are there.
+    """
 
     source: str
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,19 @@ def exercise_files(exercise: str) -> list[Path]:
     """The files of an exercise in the current folder and in its exercises/."""
     return [path for folder in (Path(), Path("exercises")) for path in sorted(folder.glob(f"{exercise}_*"))
             if path.suffix in (".ipynb", ".py")]
+
+
+def with_needs(asked: Question, find: Callable[[Question], Found]) -> Found:
+    """The answer to a question, with the answers that it needs.
+
+    Raises:
+        AnswerMissing: if its own answer is not there.
+    """
+    found, others = find(asked), list[str]()
+    for id in asked.needs:
+        with suppress(AnswerMissing):
+            others.append(find(question(id)).source)
+    return replace(found, others=tuple(others))
 
 
 def answer_in_file(question: Question, path: Path) -> Found:

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from xiplab.course import progress
-from xiplab.course.answer import AnswerMissing
+from xiplab.course.answer import AnswerMissing, with_needs
 from xiplab.course.forks import ForkServer
 from xiplab.course.judge import hidden_cases, judge, without_answer
 from xiplab.course.masked import PACKAGE, imported_by, masked_of
@@ -130,7 +130,7 @@ def grade_question(asked: Question, documents: list[Document], task: Task,
     """The judge's result and the answer's source; without an answer, the reason in its place."""
     source = ""
     try:
-        found = find_answer(asked, documents)
+        found = with_needs(asked, lambda each: find_answer(each, documents))
         source = found.source
         hidden = hidden_cases(asked, task.hidden)
         result = judge(asked, found, hidden, limits=task.limits, start=start)

@@ -25,6 +25,8 @@ from xiplab.course import worker
 from xiplab.course.worker import Record
 
 Shows = Mapping[type, str]
+PLAIN: tuple[type[Any], ...] = (int, float, str, bytes, dict, list, tuple, set)
+"""The judge's own subclasses of these (an address, a Counter) go as what they are made of."""
 
 
 class Handles:
@@ -71,6 +73,12 @@ class Handles:
         return {"type": type(failure).__name__, "errno": number, "text": text,
                 "number": len(self.failures) - 1}
 
+    def forget(self) -> None:
+        """Hold nothing any more: the answer has ended."""
+        self.failures.clear()
+        self._things.clear()
+        self._numbers.clear()
+
     def passed_on(self, number: object) -> Exception | None:
         """The exception of the judge's that the answer let pass."""
         if not isinstance(number, int) or not 0 <= number < len(self.failures):
@@ -86,6 +94,9 @@ class Handles:
         if type(value) is Record:
             fields = {field: self.encode(item) for field, item in vars(value).items()}
             return {"record": [self._number(value), name, fields]}
+        plain = next((kind for kind in PLAIN if isinstance(value, kind)), None)
+        if plain is not None:
+            return self.encode(plain(value))
         if self.fields_of(value) is not None:
             return {"thing": [self._number(value), name, None]}
         if callable(value):

@@ -15,22 +15,26 @@ check that it guards, and is told by its name only.
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import os
 import runpy
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from random import Random
 
 from xiplab.course import progress
-from xiplab.course.answer import AnswerMissing, Found, answer_anywhere, answer_in_file
+from xiplab.course.answer import AnswerMissing, Found, answer_anywhere, answer_in_file, with_needs
 from xiplab.course.catalogue import MISCONCEPTIONS
 from xiplab.course.parsons import blaming, letters_of, put_together
 from xiplab.course.problem import Answer, Case, Question, Wrong, question
 from xiplab.course.process import Alone, AnswerEnded, AnswerRaised, Limits, Started, Worker
 from xiplab.course.result import FAIL, NOT_RUN, PASS, CaseResult, Result, printable
+
+MANY_FILES = 200
 
 
 def check(id: str, path: str | os.PathLike[str] | None = None) -> Result:
@@ -44,7 +48,8 @@ def check(id: str, path: str | os.PathLike[str] | None = None) -> Result:
     """
     asked = question(id)
     try:
-        found = answer_anywhere(asked) if path is None else answer_in_file(asked, Path(path))
+        found = with_needs(asked, lambda each: answer_anywhere(each) if path is None
+                           else answer_in_file(each, Path(path)))
     except AnswerMissing as missing:
         return without_answer(asked, str(missing))
     result = judge(asked, found, hidden_cases(asked))
@@ -56,10 +61,11 @@ def judge(asked: Question, found: Found, hidden: Sequence[Case] = (), *, limits:
           start: Callable[[], Started] = Alone) -> Result:
     """Run the answer in a fresh worker and every check on it."""
     masked = {module: list(names) for module, names in asked.masked.items()}
+    give_back_machines()
     every = (*asked.cases, *hidden)
     with Worker(masked, limits, start, asked.shows) as worker:
         try:
-            cases = run_answer(worker, asked, found.source, every)
+            cases = run_answer(worker, asked, found, every)
         except (AnswerRaised, AnswerEnded, Wrong) as failure:
             outcomes = [failed(case, explain_failure(asked, failure)) for case in every]
         else:
@@ -67,7 +73,16 @@ def judge(asked: Question, found: Found, hidden: Sequence[Case] = (), *, limits:
     return verdict(asked, outcomes, hidden, found.notes, printable(worker.printed, lines=12))
 
 
-def run_answer(worker: Worker, asked: Question, source: str, cases: Sequence[Case]) -> Sequence[Case]:
+def give_back_machines() -> None:
+    """Free the machines of earlier checks, when there are many: each holds an open file, its storage, and
+    is freed by the garbage collector only."""
+    probe = os.open(os.devnull, os.O_RDONLY)
+    os.close(probe)
+    if probe > MANY_FILES:
+        gc.collect()
+
+
+def run_answer(worker: Worker, asked: Question, found: Found, cases: Sequence[Case]) -> Sequence[Case]:
     """Run the answer's cell, and what its blocks make if they are to be put in order.
 
     Returns:
@@ -78,7 +93,10 @@ def run_answer(worker: Worker, asked: Question, source: str, cases: Sequence[Cas
     worker.run(asked.prelude)
     for name, value in asked.given.items():
         worker.give(name, value)
-    worker.run(source)
+    for other in found.others:
+        with suppress(AnswerRaised):
+            worker.run(other)
+    worker.run(found.source)
     if not asked.blocks:
         return cases
     letters = letters_of(asked, worker.call(asked.answer))
@@ -104,8 +122,10 @@ def explain_failure(asked: Question, failure: AnswerRaised | AnswerEnded | Wrong
     if isinstance(failure, AnswerEnded):
         return Wrong(f"Your answer did not come back: {failure}.", cause=failure.cause)
     if (failure.kind, failure.text) == ("NotImplementedError", ""):
-        return Wrong("Not written yet: replace the line `raise NotImplementedError()` in the cell that "
-                     f"begins with `{asked.marker}`.", cause="missing")
+        what = "delete" if asked.kind == "debug" else "replace"
+        then = " Then mend what stands below it." if asked.kind == "debug" else ""
+        return Wrong(f"Not written yet: {what} the line `raise NotImplementedError()` in the cell that "
+                     f"begins with `{asked.marker}`.{then}", cause="missing")
     return Wrong(why_it_raised(asked, failure), trace=tuple(printable(line, 200) for line in failure.trace),
                  cause="error")
 

@@ -43,6 +43,9 @@ COURSE = (
 )
 """Number, topic and question of each notebook, in the order of the course. The README has the same."""
 
+CAPSTONE = ("11", "capstone", "Can five functions of your own run a program that nobody has copied?")
+"""The last exercise, which follows no notebook of its own."""
+
 NOT_WRITTEN = "not written yet"
 LATER_BEGUN = 2
 """So many notebooks begun after a notebook was done, and its questions are worth another look."""
@@ -126,8 +129,8 @@ def standing_of(number: str, noted: Progress) -> Standing:
 
 
 def state_of(number: str, noted: Progress) -> str:
-    """How far the learner is with a notebook: one of SIGNS."""
-    if number not in notebooks():
+    """How far the learner is with a notebook, or with the capstone: one of SIGNS."""
+    if number not in notebooks() and (number != CAPSTONE[0] or number not in exercises()):
         return NOT_WRITTEN
     touched = _touched(number, noted)
     made = noted.get("predictions", {})
@@ -174,7 +177,9 @@ class CourseMap:
         for line in self.lines:
             if line.state in ("not begun", "begun"):
                 verb = "begin" if line.state == "not begun" else "go on with"
-                return f"{verb} notebook {line.number}, {line.topic}: {line.minutes} minutes", line.notebook
+                kind = "notebook" if line.notebook else "exercise"
+                return (f"{verb} {kind} {line.number}, {line.topic}: {line.minutes} minutes",
+                        line.notebook or line.exercise)
             if line.state == "done" and line.exercise:
                 return f"exercise {line.number}, {line.topic}", line.exercise
         for line in self.lines:
@@ -218,10 +223,11 @@ def course_map() -> CourseMap:
     path = progress.find()
     noted = progress.load(path) if path is not None else {}
     lines = []
-    for number, topic, question in COURSE:
+    for number, topic, question in (*COURSE, *([CAPSTONE] if CAPSTONE[0] in exercises() else [])):
         notebook, exercise = notebooks().get(number), exercises().get(number)
+        timed = notebook or exercise
         tried = any(id.startswith(f"{number}.") for id in noted.get("questions", {}))
-        lines.append(Line(number, topic, question, minutes_of(notebook) if notebook else 0,
+        lines.append(Line(number, topic, question, minutes_of(timed) if timed else 0,
                           state_of(number, noted), notebook.name if notebook else "",
                           f"../exercises/{exercise.name}" if exercise else "",
                           str(standing_of(number, noted)) if tried and exercise else ""))

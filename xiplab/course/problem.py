@@ -173,6 +173,8 @@ class Question:
         given: names that the answer finds defined, with functions of the judge's; a check may give others.
         masked: functions of the package that an answer cannot call, by module.
         shows: what an answer may see of the judge's objects, field names by type (handles.py).
+        needs: questions of the same exercise whose answers run before this one's, in the same process;
+            those that are missing, or that fail, are left out, and a check has the model's own instead.
         hidden: what the hidden checks look at, one phrase each.
         situation: for a predict question, the text of variant n, line by line.
         notice: what to notice once it is solved. reference: "module:function" to compare with.
@@ -190,6 +192,7 @@ class Question:
     masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     shows: Mapping[type, str] = field(default_factory=dict)
     blocks: tuple[Block, ...] = ()
+    needs: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     situation: Callable[[int], tuple[str, ...]] | None = None
     notice: str = ""

@@ -227,6 +227,7 @@ class Worker:
     def close(self) -> None:
         """End the process and all its children."""
         self._kill(AnswerEnded("the judge is done with it"))
+        self._handles.forget()
         self._process.pipes.close()
 
     def _ask(self, request: dict[str, Any]) -> Any:

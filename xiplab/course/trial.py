@@ -31,7 +31,7 @@ def driven(experiment: S, **functions: Callable[..., Any]) -> S:
     for method, function in functions.items():
         experiment.given.append(Action(method, (trial(function),)))
         if is_stub(function):
-            experiment.unwritten.append(function.__name__)
+            experiment.remarks.append(f"{function.__name__}: not written yet.")
     experiment.replay()
     return experiment
 

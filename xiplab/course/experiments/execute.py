@@ -83,7 +83,7 @@ class Execute(Stage):
         for guest in getattr(self, "guests", dict[str, Guest]()).values():
             guest.logoff()
         self.vm = machine()
-        self.guests = {name: boot(self.vm, name, True) for name in GUESTS}
+        self.guests = {name: self.boot(name) for name in GUESTS}
         self.programs: dict[str, Process] = {}
         self.commands: dict[str, str] = {}
         self.ended: dict[str, str] = {}
@@ -94,6 +94,10 @@ class Execute(Stage):
         for name in GUESTS:
             self._start(name, COMMANDS[0])
         self.said = "Both guests have started counter. No instruction has run."
+
+    def boot(self, name: str) -> Guest:
+        """A guest with the programs on /mnt, in place."""
+        return boot(self.vm, name, True)
 
     # ---- what a learner does ----
 

@@ -112,7 +112,7 @@ class Stage:
         watchers: called after each change. sequence: a number that grows with each change, last of all.
         acting: an action runs; what it calls is part of it.
         given: actions that belong to the machine as it is at first; undo and reset keep them.
-        unwritten: functions of the learner's, among the given, that are still to be written.
+        remarks: sentences that stand before the experiment's own: what is not written yet, say.
     """
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class Stage:
         self.sequence = 0
         self.acting = False
         self.given: list[Action] = []
-        self.unwritten: list[str] = []
+        self.remarks: list[str] = []
         self._marked: dict[str, tuple[int, str]] = {}
         self._now = 0
         self.replay()
@@ -199,8 +199,8 @@ class Stage:
         return "\n".join([first, "", f"experiment = {name}()", *calls])
 
     def status(self) -> str:
-        """The sentence, after what is missing."""
-        return " ".join([*(f"{name}: not written yet." for name in self.unwritten), self.sentence()])
+        """The sentence, after the remarks."""
+        return " ".join([*self.remarks, self.sentence()])
 
     def __str__(self) -> str:
         return self.status()

@@ -98,6 +98,9 @@ def ask(answer: Answer, machine: FileInPlace, page: int, create: bool) -> Pair:
 def judge_pairs(machine: FileInPlace, said: list[tuple[int, Pair]]) -> None:
     """All pairs are the model's; if not, the first wrong one is shown and the belief behind all is named."""
     for page, got in said:
+        if not block_of(machine, page):
+            raise Wrong("A hole has no address and no frame.", given=f"page {page}", expected="NoData",
+                        got=f"{got[0]:#x}, {got[1]:#x}", misconception="hole-is-block-zero")
         expected = machine.get_xip_mem(Pgoff(page), False)
         if got != expected:
             belief = next((name for name, predict in BELIEFS
