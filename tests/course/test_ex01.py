@@ -33,9 +33,7 @@ def test_each_belief_counts_otherwise_somewhere(belief: str) -> None:
                          ids=lambda trial: f"{trial.name} {trial.wanted}")
 def test_right_shrink_frees_as_many_as_the_kernel(trial: Trial) -> None:
     def prepared() -> tuple[Disk, list[Page]]:
-        experiment = trial.make()
-        for method, *args in trial.does:
-            getattr(experiment, str(method))(*args)
+        experiment = ex01_shrink.prepared(trial)
         return experiment, [page for number in trial.order if (page := experiment.cache_page(number))]
 
     (mine, pages), (theirs, others) = prepared(), prepared()

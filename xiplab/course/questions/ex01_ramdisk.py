@@ -13,6 +13,7 @@ from xiplab.course.questions.seam import seam
 from xiplab.course.questions.twin import Function, Step, judge_play, outcome
 from xiplab.linux.drivers.rd import ramdisk_writepage as right
 from xiplab.linux.include.mm import Page
+from xiplab.units import PAGE_SIZE
 
 EVENTS = (("write it", "press"), ("sync", "press"), ("press", "read"), ("store", "sync", "press", "read"))
 
@@ -38,21 +39,24 @@ BELIEFS = (("no-writing-means-clean", cleans), ("refusing-keeps-it", refuses),
 
 
 def happen(ramdisk: OldRamdisk, event: str, writepage: Function, page: int) -> None:
-    """One thing that happens to a ramdisk's pages."""
+    """One thing that happens to a ramdisk's pages. Nothing is counted, so nothing is recorded."""
+    guest = ramdisk.guest
     match event:
         case "write it":
             cached = ramdisk.cache_page(page)
             assert cached is not None
             writepage(cached)
         case "press":
-            ramdisk.unmap()
-            ramdisk.press()
+            if ramdisk.text is not None:
+                ramdisk.text.close()
+                ramdisk.text = None
+            ramdisk.reclaim()
         case "read":
-            ramdisk.read(page)
+            guest.pread(ramdisk.fd, PAGE_SIZE, page * PAGE_SIZE)
         case "store":
-            ramdisk.store(page, "B")
+            ramdisk.mapping()[page * PAGE_SIZE] = ord("B")
         case _:
-            ramdisk.sync()
+            guest.fsync(ramdisk.fd)
 
 
 IN_WORDS = {"sync": "somebody calls msync", "press": "memory is short", "write it": "Linux writes one page",

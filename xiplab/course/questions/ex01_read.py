@@ -12,8 +12,6 @@ from xiplab.course.questions.twin import Function, Step, judge_play, outcome
 from xiplab.linux.include.fs import AddressSpace
 from xiplab.linux.include.mm import Page
 from xiplab.linux.mm.filemap import add_to_page_cache, find_get_page
-from xiplab.trace import Recording
-from xiplab.units import PAGE_SIZE
 
 READS = ((0,), (0, 0), (1, 2, 1), (3, 0, 3, 0))
 
@@ -30,16 +28,19 @@ def play(pages: tuple[int, ...], cached_read: Function) -> list[Step]:
     experiment = Disk()
     filp = experiment.guest.task.files[experiment.fd]
     assert filp is not None
-    seen, asked = [], 0
+    seen, asked = [], list[Page]()
+
+    def read_and_note(page: Page) -> None:
+        read_page(page)
+        asked.append(page)
+
     for number, index in enumerate(pages, 1):
         got: list[str] = []
-        with Recording() as recording:
-            came = outcome(cached_read, filp.f_mapping, index, find_get_page, add_to_page_cache, read_page,
-                           lambda page, got=got: got.append(word_of(page.frame)))
-        asked += recording.bytes_by_what["disk to memory"] // PAGE_SIZE
+        came = outcome(cached_read, filp.f_mapping, index, find_get_page, add_to_page_cache, read_and_note,
+                       lambda page, got=got: got.append(word_of(page.frame)))
         seen.append((f"read pages {', '.join(map(str, pages[:number]))}",
                      f"{'' if came == 'None' else f'{came}; '}the program got {', '.join(got) or 'nothing'}; "
-                     f"the disk was asked {asked} times; {experiment.frames()['page cache']} frames"))
+                     f"the disk was asked {len(asked)} times; {experiment.frames()['page cache']} frames"))
     return seen
 
 

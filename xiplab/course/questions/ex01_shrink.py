@@ -13,6 +13,7 @@ from xiplab.course.problem import Answer
 from xiplab.course.questions.seam import seam
 from xiplab.course.questions.twin import Function, Step, judge_play, outcome
 from xiplab.linux.include.mm import Page
+from xiplab.units import PAGE_SIZE
 
 Pages = list[Page]
 
@@ -47,11 +48,26 @@ def trials(random: Random) -> list[Trial]:
             Trial("the old ramdisk", OldRamdisk, (("load",),), order, PAGES)]
 
 
+def prepared(trial: Trial) -> Disk:
+    """The page cache of a trial. Nothing is counted here, so nothing is recorded."""
+    experiment = trial.make()
+    guest, fd = experiment.guest, experiment.fd
+    for what, *args in trial.does:
+        match what, args:
+            case "read", [int(page)]:
+                guest.pread(fd, PAGE_SIZE, page * PAGE_SIZE)
+            case "touch", [int(page)]:
+                experiment.mapping()[page * PAGE_SIZE]
+            case "write", [int(page), str(word)]:
+                guest.pwrite(fd, word.encode().ljust(PAGE_SIZE, b"."), page * PAGE_SIZE)
+            case _:
+                getattr(experiment, str(what))(*args)
+    return experiment
+
+
 def play(trial: Trial, shrink: Function) -> list[Step]:
     """What the function returns, which pages are left, and what the device holds then."""
-    experiment = trial.make()
-    for method, *args in trial.does:
-        getattr(experiment, str(method))(*args)
+    experiment = prepared(trial)
     pages = [page for number in trial.order if (page := experiment.cache_page(number)) is not None]
     came = outcome(shrink_with, shrink, pages, trial.wanted)
     left = [f"{row.number}{' (dirty)' if row.dirty else ''}" for row in experiment.rows()
