@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 import numpy as np
 import pytest
 
 from xiplab.course.experiments.read_write import SIDES, STORY, ReadWrite
+from xiplab.course.trial import driven
 from xiplab.linux.mm.filemap_xip_eras import xip_file_sendfile
 from xiplab.units import PAGE_SIZE
 
@@ -179,3 +181,69 @@ def test_python_gives_the_same_state(experiment: ReadWrite) -> None:
     assert str(again) == str(experiment)
     assert again.outcomes == experiment.outcomes
     assert again.position == 3
+
+
+def own_read(filp: Any, buf: Any, count: int, pos: int) -> int:
+    """A read of one page of data at most."""
+    kmem, _ = filp.f_mapping.a_ops.get_xip_mem(filp.f_mapping, pos // PAGE_SIZE, False)
+    return int(buf.copy_to_user(filp.f_mapping.kernel.memory.span(kmem + pos % PAGE_SIZE, count)))
+
+
+def test_plugged_read_runs_and_its_copies_are_seen() -> None:
+    experiment = ReadWrite()
+    experiment.plug_read(own_read)
+    experiment.get("read", 100, 50)
+    here = experiment.outcomes["in place"]
+
+    assert here.data == STORY[50:150]
+    assert (here.steps[0].name, here.copied) == ("own_read", 100)
+    assert "not the same" not in experiment.sentence()
+
+
+def test_plugged_read_that_gives_other_bytes_is_told() -> None:
+    experiment = ReadWrite()
+    experiment.plug_read(lambda filp, buf, count, pos: own_read(filp, buf, count, pos + 1))
+    experiment.get("read", 7, 0)
+
+    assert experiment.sentence().endswith("But the bytes are not the same.")
+
+
+@pytest.mark.parametrize("said", [None, b"bytes", -1, 101, True])
+def test_plugged_read_that_returns_no_number_is_an_error_with_a_reason(said: Any) -> None:
+    experiment = ReadWrite()
+    experiment.plug_read(lambda filp, buf, count, pos: said)
+    experiment.get("read", 100, 0)
+
+    assert experiment.results()["in place"] == "EIO"
+    assert "no number up to 100" in experiment.sentence()
+
+
+def test_plugged_write_is_checked_by_linux_and_stays_after_undo() -> None:
+    """RLIMIT_FSIZE cuts it; the inode is to be written afterwards."""
+    asked: list[int] = []
+
+    def own_write(filp: Any, buf: Any, count: int, pos: int) -> int:
+        asked.append(count)
+        kmem, _ = filp.f_mapping.a_ops.get_xip_mem(filp.f_mapping, 0, False)
+        return int(buf.copy_from_user(filp.f_mapping.kernel.memory.span(kmem + pos, count, "store")))
+
+    experiment = driven(ReadWrite(), plug_write=own_write)
+    experiment.limit(3)
+    experiment.put("write", "Hello", 0)
+    results, dirty = experiment.results(), experiment.filp("in place").f_inode.i_dirty
+    experiment.undo()
+    experiment.put("write", "J", 0)
+
+    assert (results["in place"], dirty, asked[-1]) == ("3 bytes", True, 1)
+    assert experiment.outcomes["in place"].steps[0].name == "own_write"
+
+
+def test_function_that_is_not_written_answers_enosys() -> None:
+    def xip_file_read(filp: Any, buf: Any, count: int, pos: int) -> int:
+        raise NotImplementedError()
+
+    experiment = driven(ReadWrite(), plug_read=xip_file_read)
+    experiment.get("read", 100, 0)
+
+    assert experiment.results()["in place"] == "ENOSYS"
+    assert "xip_file_read: not written yet" in experiment.status()

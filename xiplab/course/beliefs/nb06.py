@@ -68,6 +68,120 @@ MISCONCEPTIONS = (
         "Read 0 bytes, over data and over the hole.",
         f'{_NEW}experiment.get("read", 0, 0); print(experiment.sentence())\n'
         'experiment.get("read", 0, 4096); print(experiment.sentence())'),
+    Misconception(
+        "read-fills-the-buffer",
+        "A read fills the whole buffer.",
+        "It stops at the end of the file, and says how many bytes came. What lies behind the end in the last "
+        "page is nobody's.",
+        "Read 100 bytes, 8 bytes before the end.",
+        f'{_NEW}experiment.get("read", 100, 12280); print(experiment.sentence())'),
+    Misconception(
+        "end-is-an-error",
+        "A read at the end of the file fails.",
+        "It answers 0, and 0 means: here is the end. That is how programs find it.",
+        "Read at the end.",
+        f'{_NEW}experiment.get("read", 100, 12288); print(experiment.sentence())'),
+    Misconception(
+        "hole-ends-the-read",
+        "A read stops at a hole.",
+        "Only the end of the file stops it. A hole has bytes like any other page: zeros.",
+        "Read across the hole and look at the answer.",
+        f'{_NEW}experiment.get("read", 12288, 0); print(experiment.sentence())'),
+    Misconception(
+        "hole-is-skipped",
+        "For a hole there is nothing to do.",
+        "The buffer holds whatever was in it. The zeros have to be stored: that is clear_user.",
+        "Fill a buffer with something before you read a hole into it."),
+    Misconception(
+        "length-is-the-total",
+        "The last piece may be as long as the whole request.",
+        "It may be as long as what is left. Linux had this wrong from 2.6.26 to 2.6.29 and stored behind the "
+        "program's buffer.",
+        "Subtract what is copied already.",
+        'print("5,000 bytes at 0:", min(4096, 5000 - 4096), "in the last piece")'),
+    Misconception(
+        "copy-begins-with-the-page",
+        "get_xip_mem leads to the byte.",
+        "It leads to the page. The byte lies pos % PAGE_SIZE behind it. Linux 2.6.24-rc1 to rc4 forgot that "
+        "in a write.",
+        "Add the offset within the page to the address.",
+        "print(4100 // PAGE_SIZE, 4100 % PAGE_SIZE)"),
+    Misconception(
+        "position-is-an-offset",
+        "The position in the file is what to add to the address.",
+        "The address is that of one page. Behind it lies another block, of any file. Add the offset within "
+        "the page alone.",
+        "Use pos % PAGE_SIZE.",
+        "print(9000, 9000 % PAGE_SIZE)"),
+    Misconception(
+        "every-failure-is-a-hole",
+        "Whatever get_xip_mem raises, there are zeros.",
+        "Only ENODATA means a hole. EIO means that the page cannot be reached, and zeros would be a lie.",
+        "Look at the errno before you clear."),
+    Misconception(
+        "error-is-the-end",
+        "After an error a call answers how much it did, even if that is nothing.",
+        "0 would mean the end of the file, or a write of nothing. If not a byte was moved, the error itself "
+        "is the answer.",
+        "Raise the error if nothing has been done."),
+    Misconception(
+        "a-read-returns-bytes",
+        "A read returns what it read.",
+        "It fills a buffer that the program has given, and returns how many bytes are in it.",
+        "Return a number.",
+        f'{_NEW}experiment.get("read", 100, 0); print(experiment.results())'),
+    Misconception(
+        "hole-cannot-be-written",
+        "A write into a hole fails.",
+        "It asks a second time, with create. Then the file system takes a free block, full of zeros.",
+        "Write into the hole and look at its block.",
+        f'{_NEW}experiment.put("write", "Hello", 4100); print(experiment.place("in place", 4100))'),
+    Misconception(
+        "file-cannot-grow",
+        "A write stops at the end of the file, as a read does.",
+        "A write makes the file longer. Only a limit or a full disk stops it.",
+        "Append, and look at the size.",
+        f'{_NEW}experiment.put("append", "The end", 0); print(experiment.size("in place"))'),
+    Misconception(
+        "size-follows",
+        "A file is as long as its last block.",
+        "Its length is a number in the inode. Who writes behind the end has to set it, or nobody can read "
+        "what was written.",
+        "Set i_size if the write ends behind it.",
+        f'{_NEW}experiment.put("append", "x", 0); print(experiment.size("in place"))'),
+    Misconception(
+        "size-is-where-the-write-ends",
+        "After a write the file ends where the write ended.",
+        "That would cut off what follows. The size only grows.",
+        "Compare before you set i_size.",
+        f'{_NEW}experiment.put("write", "x", 0); print(experiment.size("in place"))'),
+    Misconception(
+        "writes-always-fit",
+        "A write moves all that it was asked to.",
+        "It moves what finds a block. On a full disk that may be a part, and the answer says how much.",
+        "Leave one free block, and write two pages.",
+        f'{_NEW}experiment.fill(1)\n'
+        'experiment.put("write", "x" * 8192, 12288); print(experiment.sentence())'),
+    Misconception(
+        "table-has-every-call",
+        "A call that the table of operations lacks cannot work.",
+        "Linux makes some calls out of others: readv out of read, sendfile out of read and a copy. aio it "
+        "cannot make.",
+        "Try each of them in place.",
+        f'{_NEW}for how in ("readv", "sendfile", "aio_read"):\n'
+        '    experiment.get(how, 100, 0); print(experiment.sentence())'),
+    Misconception(
+        "buffers-begin-anew",
+        "Each buffer of a readv is read from the same position.",
+        "Together they are one read: each goes on where the last one ended.",
+        "Add what is moved so far to the position.",
+        f'{_NEW}experiment.get("readv", 100, 0); print(experiment.outcomes["in place"].data[:12])'),
+    Misconception(
+        "short-read-goes-on",
+        "After a short read the next buffer can be filled.",
+        "Then there would be a gap: bytes that count as read, and are not there. A short piece ends the "
+        "call.",
+        "Stop at the first piece that came short."),
 )
 
 PREDICTIONS = {

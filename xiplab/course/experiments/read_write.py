@@ -15,6 +15,7 @@ one in the middle is a hole.
     experiment.put("write", "Hello", 4100)
     experiment.fsync(), .fill(1), .limit(8192)  write back; leave free blocks; RLIMIT_FSIZE
     experiment.as_described()                   the operations of xip.txt instead of v3.6's
+    experiment.plug_read(f), .plug_write(f)     a function of one's own in place of xip_file_read, _write
     experiment.outcomes["in place"]             result, data, and the steps of the call
     experiment.play(3)                          look at the traces as they were after step 3
     experiment.places(4100)                     what lies there: in storage, in the page cache
@@ -25,8 +26,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from xiplab.course.experiments.plugged import Operation, checked_write, traced
 from xiplab.course.experiments.stage import Stage, action, looking
 from xiplab.guest import ZVM
 from xiplab.linux.fs.aio import IOCB_CMD_PREAD, IOCB_CMD_PWRITE, io_getevents, io_setup
@@ -144,6 +146,7 @@ class ReadWrite(Stage):
     Attributes:
         guest: LINUX1. vm: its z/VM. fds: descriptors of the file, open for reading and writing.
         outcomes: what the last call answered, by side. said: that call, and its results.
+        why: what a function that was plugged in says of its failure.
         offset: where the last call began. position: the step that is looked at; None for the last.
     """
 
@@ -160,6 +163,7 @@ class ReadWrite(Stage):
             self.guest.mount(f"/dev/dcssblk{number}", mount, "ext2", "xip" if side == "in place" else "")
         self.fds = {side: self.guest.open(f"{MOUNTS[side]}/story", O_RDWR) for side in SIDES}
         self.outcomes: dict[str, Outcome] = {}
+        self.why = ""
         self.offset = 0
         self.position: int | None = None
         self.said = "The file has three pages. The middle one is a hole: no block lies behind it."
@@ -225,6 +229,20 @@ class ReadWrite(Stage):
             aio_read=xip_file_aio_read, aio_write=xip_file_aio_write, read_bytes=None, write_bytes=None)
         self.said = "The file in place has aio_read and aio_write now, and read() goes through do_sync_read."
 
+    @action
+    def plug_read(self, function: Operation) -> None:
+        """Let this function be the read of the file in place."""
+        self._plug(read=traced(function), read_bytes=None)
+
+    @action
+    def plug_write(self, function: Operation) -> None:
+        """Let this function be the write of the file in place; Linux's checks come first, as ever."""
+        self._plug(write=checked_write(function), write_bytes=None)
+
+    def _plug(self, **operations: Any) -> None:
+        filp = self.filp("in place")
+        filp.f_op = replace(filp.f_op, name="yours", **operations)
+
     def broken_buffer(self, count: int, usable: int) -> dict[str, tuple[int, int]]:
         """Read `count` bytes at 0 into a buffer of which `usable` bytes can be used, and write from it: the
         answers of both sides. What is written are the file's own bytes."""
@@ -289,6 +307,7 @@ class ReadWrite(Stage):
 
     def _both(self, title: str, call: Callable[[int], tuple[int, bytes]]) -> None:
         """The same call on both sides, each with a recording."""
+        self.why = ""
         self.outcomes = {side: self._traced(call, self.fds[side]) for side in SIDES}
         self.looks.pop("play", None)
         self.position = None
@@ -296,6 +315,13 @@ class ReadWrite(Stage):
         same = len(set(answers.values())) == 1
         each = "; ".join(f"{side}: {answer}" for side, answer in answers.items())
         self.said = f"{title}. " + (f"On both sides: {answers['in place']}." if same else f"{each}.")
+        self.said += f" {self.why}." if self.why else ""
+        if same and len({outcome.data for outcome in self.outcomes.values()}) > 1:
+            self.said += " But the bytes are not the same."
+
+    def _table(self, fd: int) -> str:
+        """The name of the open file's table of operations."""
+        return fget(self.guest.task, fd).f_op.name
 
     def _traced(self, call: Callable[[int], tuple[int, bytes]], fd: int) -> Outcome:
         with Recording() as recording:
@@ -303,6 +329,7 @@ class ReadWrite(Stage):
                 result, data = call(fd)
             except OSError as failure:
                 result, data = -(failure.errno or errno.EIO), b""
+                self.why = str(failure.strerror) if self._table(fd) == "yours" else self.why
         return Outcome(result, data, steps_of(recording.events))
 
     def _read(self, fd: int, count: int, offset: int) -> tuple[int, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xiplab.guest import ZVM, Guest
+from xiplab.hw.memory import Storage
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.drivers.brd import brd_init
 from xiplab.linux.include.blkdev import READ, WRITE
@@ -16,7 +17,7 @@ DISK = "ram0"
 
 def guest_with_ramdisk(image: Bytes) -> Guest:
     """The image on /dev/ram0, not yet mounted."""
-    guest = ZVM().logon("LINUX1", 16 * MiB, clock=lambda: 0)
+    guest = ZVM(Storage(32 * MiB)).logon("LINUX1", 16 * MiB, clock=lambda: 0)
     brd_init(guest.kernel, rd_nr=1, rd_size=len(image) // KiB)
     _move(WRITE, guest, image.copy())
     return guest
