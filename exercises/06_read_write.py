@@ -120,7 +120,7 @@ def xip_file_read(filp, buf, count, pos):
 
 # %% picture-06-3
 experiment = driven(ReadWrite(), plug_read=xip_file_read)
-experiment.get("read", 8192, 4000)
+experiment.get("read", 9000, 4000)
 print(ReadWriteView(experiment))
 
 # %% q06-3-check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -135,3 +136,30 @@ def test_file_in_place_has_its_bytes() -> None:
     filp = file_in_place(1 << 20)
 
     assert native.gather(filp).tobytes() == b"in place" * (1 << 17)
+
+
+@native_only
+def test_own_function_counts_the_memory_of_each_process(experiment: OwnComputer) -> None:
+    """The two in place have the segment's mapping; the copy has none of that name."""
+    experiment.count_with(lambda text, name: (text.count(name), len(text.splitlines()) // 10**6))
+
+    assert [(row.rss > 0, row.pss) for row in experiment.rows()] == [(True, 0), (True, 0), (False, 0)]
+
+
+@native_only
+@pytest.mark.parametrize("counting", [lambda text, name: None, lambda text, name: ("a", "b"),
+                                      lambda text, name: 5])
+def test_own_function_that_does_not_count_is_said_to_be_so(experiment: OwnComputer, counting: Any) -> None:
+    experiment.count_with(counting)
+    rows = experiment.rows()
+
+    assert [(row.rss, row.pss) for row in rows] == [(0, 0)] * 3
+    assert experiment.sentence().startswith("Your function did not count")
+
+
+@native_only
+def test_reset_takes_own_function_out(experiment: OwnComputer) -> None:
+    experiment.count_with(lambda text, name: (1, 1))
+    experiment.reset()
+
+    assert experiment.counting is None

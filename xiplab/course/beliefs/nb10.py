@@ -120,4 +120,84 @@ MISCONCEPTIONS = (
         "experiment.guest.pwrite(experiment.fd, code.returning(42), 0)\n"
         "with Peer(experiment.filp, PROT_READ | PROT_EXEC) as other: print(other.call(0))\n"
         "print('the bytes in the segment:', experiment.storage()[:1].hex())"),
+    Misconception(
+        "dax-is-a-new-name",
+        "DAX is execute-in-place under another name.",
+        "The idea is the same, the code is not. A fault looks at the size again under a lock, only stores "
+        "take blocks, and the first store sets the time.",
+        "Ask both kernels the same.",
+        'print(after.race("xip"), after.race("dax"), after.load_hole("xip"), after.load_hole("dax"))'),
+    Misconception(
+        "lock-can-go-early",
+        "The lock is needed for the look at the size alone.",
+        "It is needed until the entry stands in the page table. Truncate removes entries that it finds "
+        "there; one that comes later it does not find.",
+        "Unlock after the entry is made.",
+        'print(after.race("xip"))'),
+    Misconception(
+        "one-look-is-enough",
+        "A size that was read once stays true.",
+        "It was true when it was read. Under the lock it has to be read again, because truncate may have "
+        "come in between.",
+        "Ask for the number of pages a second time.",
+        'print(after.race("xip"))'),
+    Misconception(
+        "an-error-lets-go",
+        "An exception gives back the lock.",
+        "Nobody does that but you. Each way out of the function has to unlock.",
+        "Unlock before you raise."),
+    Misconception(
+        "may-write-means-writes",
+        "Who may write a page is going to write it.",
+        "Most programs map for loads and stores and only load. Execute-in-place gave each hole a block then; "
+        "DAX waits for the store.",
+        "Count the blocks after one load.",
+        'print(after.load_hole("xip"), after.load_hole("dax"))'),
+    Misconception(
+        "private-store-needs-a-block",
+        "A store into a private mapping of a hole needs a block.",
+        "The store goes to a page of the program's own, made from the zeros. The file does not change, and "
+        "the disk gives no block.",
+        "Ask whether the mapping is shared, too."),
+    Misconception(
+        "zeros-can-be-stored-into",
+        "The page of zeros will do for a store as well.",
+        "It stands for the holes of all files. A byte stored there would show up in every one of them. A "
+        "store needs a block first.",
+        "Give a store into a shared mapping a block."),
+    Misconception(
+        "run-is-as-long-from-anywhere",
+        "A run of n pages has n times 4,096 bytes for you, wherever you begin.",
+        "If you begin in the middle of its first page, so much is missing at its end. Behind the run lies "
+        "another file's block.",
+        "Subtract the offset within the page from the length of the run."),
+    Misconception(
+        "block-zero-is-a-block",
+        "Block 0 is where the disk begins, so it can be read.",
+        "As an answer to “which block?”, 0 means: none. The page is a hole and reads as zeros.",
+        "Test for 0 before you ask direct_access."),
+    Misconception(
+        "one-question-for-each-page",
+        "Each page needs a question of its own.",
+        "direct_access of 4.0 has a length. Pages that lie in a row need one question together.",
+        "Ask for the whole run.",
+        'print(after.read_file("xip")["dcssblk_devops.direct_access"],'
+        ' after.read_file("dax")["dcssblk_devops.direct_access_run"])'),
+    Misconception(
+        "size-is-memory",
+        "A mapping takes as much memory as it is long.",
+        "Size is the length of the mapping. What is in the page table is Rss, and only after it was touched.",
+        "Read Rss, not Size.",
+        "print([(row.rss, row.pss) for row in experiment.rows()])"),
+    Misconception(
+        "every-mapping-counts",
+        "The process's whole memory is what the segment costs.",
+        "A process maps much more: its program, libraries, stack. Each mapping has counters of its own, "
+        "below its line.",
+        "Count only what stands below a line with the segment's name."),
+    Misconception(
+        "counters-begin-alike",
+        "A line that begins with Pss is the Pss.",
+        "There are Pss_Dirty and others. They are parts of it, and would be counted twice.",
+        "Compare the whole name, with its colon."),
 )

@@ -14,6 +14,7 @@ sees and what it costs.
     experiment.store(0x000, 0x4A)       a byte of the file, in the segment
     experiment.write(1, 0x000, 0x4B)    process 1 stores a byte into its own mapping
     experiment.rows()                   what each process sees, and its Rss and Pss
+    experiment.count_with(f)            a function of one's own that finds them in a process's smaps
 
 Where the host has no such mappings, `unavailable()` says why, and there are no processes.
 """
@@ -21,9 +22,11 @@ Where the host has no such mappings, `unavailable()` says why, and there are no 
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import TypeAlias
 
 from xiplab.course.experiments.stage import Stage, action
 from xiplab.guest import ZVM, Guest
@@ -39,6 +42,10 @@ PAGES, SHOWN, MOST = 12, 16, 6
 BLOCKS = (*range(160, 164), *range(60, 64), *range(200, 204))
 """Where the file's pages lie: three extents."""
 KINDS = ("in place", "private", "copy")
+SEGMENT_NAME = "/memfd:xiplab-storage"
+"""What the segment is called in the lists of Linux."""
+Counting: TypeAlias = Callable[[str, str], tuple[int, int]]
+"""(text of smaps, name of a mapping) -> (Rss, Pss)."""
 
 
 @cache
@@ -100,6 +107,7 @@ class OwnComputer(Stage):
 
     Attributes:
         guest: LINUX1, of the model; its segment holds the file. processes: those that are attached.
+        counting: the function that counts their memory; None: the package's own.
     """
 
     guest: Guest
@@ -111,6 +119,7 @@ class OwnComputer(Stage):
         self.guest = guest_with(image())
         self.fd = self.guest.open(FILE, O_RDWR)
         self.filp = open_file(self.guest)
+        self.counting: Counting | None = None
         self.processes, self.said = (), "The file lies in the segment. No process has it yet."
         if not unavailable():
             for kind in ("in place", "in place", "copy"):
@@ -138,6 +147,12 @@ class OwnComputer(Stage):
             raise OSError(errno.EAGAIN, f"attach: there are {MOST} processes already")
         process = self._attach(kind)
         self.said = f"Process {process.number} has the file: {kind}."
+
+    @action
+    def count_with(self, function: Counting) -> None:
+        """Let this function find Rss and Pss of a mapping in the text of a process's smaps."""
+        self.counting = function
+        self.said = "Rss and Pss are what your function finds in the text of each process."
 
     @action
     def store(self, offset: int, value: int) -> None:
@@ -201,9 +216,22 @@ class OwnComputer(Stage):
 
     def rows(self) -> list[Row]:
         """What each process sees now, and what the host's kernel counts for its mapping."""
-        return [Row(process.number, process.kind, process.peer.read(0, SHOWN), memory["Rss"], memory["Pss"],
-                    memory["Private"])
-                for process in self.processes if (memory := process.peer.memory())]
+        return [Row(process.number, process.kind, process.peer.read(0, SHOWN), *self._counted(process.peer),
+                    process.peer.memory()["Private"]) for process in self.processes]
+
+    def _counted(self, peer: Peer) -> tuple[int, int]:
+        """Rss and Pss in KiB; what a function of one's own refuses or answers wrongly counts as 0."""
+        memory = peer.memory()
+        if self.counting is None:
+            return memory["Rss"], memory["Pss"]
+        try:
+            text = Path(f"/proc/{peer.pid}/smaps").read_text(encoding="ascii")
+            rss, pss = self.counting(text, SEGMENT_NAME)
+            return int(rss), int(pss)
+        except (OSError, TypeError, ValueError) as failure:
+            why = failure.strerror if isinstance(failure, OSError) else failure
+            self.said = f"Your function did not count: {why}."
+            return 0, 0
 
     def sentence(self) -> str:
         return self.said

@@ -142,6 +142,7 @@ def image(pages: str, size: int) -> Bytes:
     return mke2fs(96 * KiB, tree={"story": content}, inodes=16, reserved_percent=0, scatter=size)
 
 
+@cache
 def page_of(number: int) -> bytes:
     """A page of a file in which every place has a byte of its own."""
     return bytes(1 + (number * 89 + place * 7 + place // 251) % 251 for place in range(PAGE_SIZE))
