@@ -23,6 +23,12 @@ from xiplab.course.experiments.stage import Action, Stage
 from xiplab.errors import KernelBug, Panic, ProgramInterruption, Signal
 
 S = TypeVar("S", bound=Stage)
+
+
+class Mistake(OSError):
+    """ENOSYS, EIO: a learner's function is not written or broke down. It is no answer of the function's."""
+
+
 OF_THE_MODEL = (OSError, ProgramInterruption, Signal, Panic, KernelBug)
 
 
@@ -53,9 +59,9 @@ def trial(function: Callable[..., Any]) -> Callable[..., Any]:
         except OF_THE_MODEL:
             raise
         except NotImplementedError as failure:
-            raise OSError(errno.ENOSYS, f"{name}: not written yet") from failure
+            raise Mistake(errno.ENOSYS, f"{name}: not written yet") from failure
         except Exception as failure:
-            raise OSError(errno.EIO, f"{name}: {type(failure).__name__}: {failure}{place(function, failure)}"
+            raise Mistake(errno.EIO, f"{name}: {type(failure).__name__}: {failure}{place(function, failure)}"
                           ) from failure
 
     return tried

@@ -16,6 +16,7 @@ Nothing but this module maps host memory. A frame number here is a *host* frame 
 from __future__ import annotations
 
 import errno
+import gc
 import mmap
 import os
 import sys
@@ -23,6 +24,7 @@ import tempfile
 import weakref
 from bisect import bisect_right, insort
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -39,6 +41,11 @@ CHANGE = 0x02
 """In a storage key: something was stored into the frame."""
 
 DEFAULT_SIZE = 64 * GiB
+COLLECT_AFTER = 128
+"""Machines refer to themselves, so an unused one keeps its descriptor and its addresses until the collector
+comes by, which counts objects and not what they hold. After so many storages it is called."""
+
+_made = count(1)
 
 
 class Lease(int):
@@ -78,6 +85,8 @@ class Storage:
     """
 
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
+        if next(_made) % COLLECT_AFTER == 0:
+            gc.collect()
         self.fd = _shareable_file(size)
         weakref.finalize(self, os.close, self.fd)
         self.map = mmap.mmap(self.fd, size)

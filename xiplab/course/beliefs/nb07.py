@@ -60,6 +60,111 @@ MISCONCEPTIONS = (
         "Begin a fault, truncate, finish.",
         f'{_NEW}experiment.begin("reader", 2); experiment.truncate(2)\n'
         "experiment.finish(); print(experiment.sentence())"),
+    Misconception(
+        "sparse-page-takes-stores",
+        "A store into a hole goes to the sparse page.",
+        "The sparse page stands for all holes of all files. A store into it would be seen everywhere. A "
+        "shared store finds a block, a private one a copy.",
+        "Store into the hole as writer, and look who has which frame.",
+        f'{_NEW}experiment.load("reader", 1); experiment.store("writer", 1, "J")\n'
+        'print(experiment)'),
+    Misconception(
+        "half-page-is-behind-the-end",
+        "A page that the file fills only in part lies behind its end.",
+        "The page that holds the last byte belongs to the file, all 4,096 bytes of it can be mapped. Only "
+        "whole pages behind it are SIGBUS.",
+        "Cut the file to 8,292 bytes and load page 2.",
+        f'{_NEW}experiment.guest.ftruncate(experiment.fd, 8292)\n'
+        'experiment.load("reader", 2); print(experiment.sentence())'),
+    Misconception(
+        "page-numbers-are-bytes",
+        "The page number can be compared with the size of the file.",
+        "i_size counts bytes, pgoff counts pages. Page pgoff begins at byte pgoff * PAGE_SIZE.",
+        "Multiply before you compare.",
+        f'{_NEW}print(experiment.guest.fstat(experiment.fd).st_size, experiment.size)'),
+    Misconception(
+        "private-needs-a-block",
+        "A private mapping that may be written needs a block for a hole.",
+        "Its stores never reach the file. Until the first store it shows the sparse page, after it a copy.",
+        "Test whether the mapping is shared. Load the hole as private, and count free blocks.",
+        f'{_NEW}before = experiment.guest.statfs("/xip").f_bfree\n'
+        'experiment.load("private", 1); print(before, experiment.guest.statfs("/xip").f_bfree)'),
+    Misconception(
+        "may-not-now-is-never",
+        "Whoever may not store now needs no block.",
+        "mprotect can allow stores later, and no fault comes then for a page that is in the page table. What "
+        "counts is whether the mapping is shared.",
+        "Forbid stores to writer, and load the hole.",
+        f'{_NEW}experiment.protect("writer", "read"); experiment.load("writer", 1)\n'
+        'print(experiment.sentence())'),
+    Misconception(
+        "every-error-is-a-hole",
+        "If get_xip_mem fails, the page is a hole.",
+        "Only ENODATA means hole. EIO means that nobody knows what is there, and zeros would be a lie.",
+        "Compare failure.errno with errno.ENODATA, and let everything else pass.",
+        f'{_NEW}experiment.spoil(); experiment.load("reader", 0)\n'
+        'print(experiment.sentence())'),
+    Misconception(
+        "one-mapping-is-enough",
+        "The sparse page has to leave one page table only.",
+        "Each task that touched the hole has it in a page table of its own. All of them must lose it.",
+        "Go through all of mapping.i_mmap.",
+        f'{_NEW}experiment.load("reader", 1); experiment.load("private", 1)\n'
+        'print(experiment)'),
+    Misconception(
+        "pages-begin-at-the-mapping",
+        "Page n of the file lies n pages behind the start of a mapping.",
+        "A mapping may begin with any page of the file: vm_pgoff says with which.",
+        "Subtract vma.vm_pgoff.",
+        f'{_NEW}vma = experiment.texts["reader"].vma\n'
+        'print(vma.vm_pgoff, hex(vma.vm_start), hex(vma.address_of(2)))'),
+    Misconception(
+        "unmap-takes-everything",
+        "When a hole gets a block, every entry for the page must go.",
+        "Only the sparse page is out of date. A private copy holds what its task has stored: to clear it "
+        "would lose that.",
+        "Compare the frame with the sparse page.",
+        f'{_NEW}experiment.store("private", 1, "J"); experiment.write(1, "Hello")\n'
+        'print(experiment)'),
+    Misconception(
+        "looked-up-is-known",
+        "What was looked up stays true until it is used.",
+        "Only under a lock that the others take, too. Before it, another processor may fill the hole, or cut "
+        "the file, at any time.",
+        "Look up again after you have the lock.",
+        f'{_NEW}experiment.begin("reader", 1, kernel="2.6.26"); experiment.write(1, "Hello")\n'
+        'experiment.finish(); print(experiment.sentence())'),
+    Misconception(
+        "lock-is-for-looking",
+        "A lock is needed while one looks, not while one uses what was found.",
+        "Between the unlock and the page table the frame may change its owner. The lock must cover both.",
+        "Give the lock back after vm_insert_mixed.",
+        f'{_NEW}experiment.begin("reader", 2); experiment.truncate(2); experiment.finish()\n'
+        'print(experiment.sentence())'),
+    Misconception(
+        "lock-frees-itself",
+        "A lock is given back when the function returns.",
+        "It stays taken until somebody gives it back. All others wait, for ever.",
+        "Give it back on every way out: try and finally do that."),
+    Misconception(
+        "mapped-is-present",
+        "Every page of a mapping takes a frame.",
+        "mmap takes none. A page gets its entry at the first touch.",
+        "Leave out the addresses for which follow_pfn gives None.",
+        f'{_NEW}print(experiment)\nexperiment.load("reader", 0); print(experiment)'),
+    Misconception(
+        "every-entry-is-a-frame",
+        "Two entries are two frames.",
+        "Many entries can name one frame. The sparse page is in many page tables, and is one frame.",
+        "Collect the frames in a set.",
+        f'{_NEW}experiment.load("reader", 1); experiment.load("private", 1)\n'
+        'print(experiment.guest.frames["sparse page"])'),
+    Misconception(
+        "storage-is-memory-of-the-guest",
+        "A mapped frame of the segment is memory that the guest has given.",
+        "It belongs to the segment, and is there once for all guests. A guest that maps it gives no frame.",
+        "Leave out frames of the segment.",
+        f'{_NEW}experiment.load("writer", 0)\nprint(dict(experiment.guest.frames))'),
 )
 
 PREDICTIONS = {

@@ -18,6 +18,7 @@ All run in LINUX1, which has mounted segment DATA with the option xip. The file 
     experiment.begin("reader", 2)            a fault, up to where it has looked the page up ...
     experiment.finish()                      ... and the rest of it
     experiment.entries("reader")             its page table; whose each frame is
+    experiment.plug(function)                  another fault handler, for all three tasks
 """
 
 from __future__ import annotations
@@ -28,16 +29,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from xiplab.course.experiments.fault_handler import Function, handler
 from xiplab.course.experiments.stage import Stage, action
 from xiplab.errors import SIGKILL, SIGNAL_NAMES, SIGSEGV, Signal
 from xiplab.guest import ZVM
 from xiplab.hw.dat import PAGE_PROTECT
+from xiplab.hw.memory import Storage
 from xiplab.linux.block.blk_core import bio_endio
 from xiplab.linux.fs.ext2.indirect import ext2_get_block
 from xiplab.linux.fs.open import fget
 from xiplab.linux.include.blkdev import Bio, BlockDevice, RequestQueue
 from xiplab.linux.include.fs import O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY
-from xiplab.linux.include.mm import MAP_PRIVATE, MAP_SHARED, PROT_NONE, PROT_READ, PROT_WRITE, VmFault
+from xiplab.linux.include.mm import (
+    MAP_PRIVATE,
+    MAP_SHARED,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+    VmFault,
+    VmOperations,
+)
 from xiplab.linux.mm.filemap_xip_eras import fault_steps, fault_steps_2_6_26, fault_steps_dax
 from xiplab.linux.mm.memory import follow_pte
 from xiplab.mapping import Mapping
@@ -99,12 +110,15 @@ class MapInPlace(Stage):
         faults: how many faults were served, by how. copied: bytes of files copied. path: the last
             action's way.
         pending: a fault between its two steps, and its task and page.
+        story: what the file holds at first; pages of zeros are holes.
     """
 
+    story = STORY
+
     def build(self) -> None:
-        self.vm = ZVM()
+        self.vm = ZVM(Storage(256 * MiB))
         self.vm.segment("DATA", size=1 * MiB, type="SW", at=0x10000000)
-        self.vm.load("DATA", mke2fs(64 * KiB, tree={"story": STORY}, inodes=16, reserved_percent=0))
+        self.vm.load("DATA", mke2fs(64 * KiB, tree={"story": self.story}, inodes=16, reserved_percent=0))
         self.guest = self.vm.logon("LINUX1")
         self.guest.echo("data", "/sys/devices/dcssblk/add")
         self.guest.mkdir("/xip")
@@ -230,6 +244,14 @@ class MapInPlace(Stage):
         self.guest.plug("dcssblk0", direct_access=broken)
         self.said = "The device is broken: direct_access answers EIO."
 
+    @action
+    def plug(self, function: Function) -> None:
+        """Serve the faults of the three mappings by `function`, in place of xip_file_fault."""
+        table = VmOperations(name="vm_ops (plugged)", fault=handler(function))
+        for text in self.texts.values():
+            text.vma.vm_ops = table
+        self.said = "Another fault handler serves the three mappings now."
+
     # ---- what there is to see ----
 
     @property
@@ -342,7 +364,9 @@ class MapInPlace(Stage):
             return "It is not allowed."
         if page >= self.size:
             return f"The file has {self.size} pages, so there is no page {page}."
-        return "There is no block left for the hole."
+        if self.frame_of(page) is None and not self.guest.statfs("/xip").f_bfree:
+            return "There is no block left for the hole."
+        return "The fault handler has found no frame for it."
 
     def _advance(self, said: str) -> None:
         """The next step of the pending fault."""
