@@ -27,7 +27,7 @@ from xiplab.course.experiments.mapping import MapInPlace
 from xiplab.course.experiments.order import Order
 from xiplab.course.questions.ex07_measure import Counted
 from xiplab.course.questions.ex07_race import Raced, cut
-from xiplab.course.trial import driven
+from xiplab.course.trial import after, driven
 from xiplab.linux.include.mm import VM_SHARED
 from xiplab.widgets.mapping import MapInPlaceView
 from xiplab.widgets.order import OrderView
@@ -158,9 +158,7 @@ def xip_file_fault(vma, vmf, get_xip_mem, xip_sparse_page, xip_unmap, vm_insert_
 
 # %% driven-07-3 role="read-only"
 experiment = driven(MapInPlace(), plug=xip_file_fault)
-for touched in (("reader", 0), ("reader", 1), ("private", 2)):
-    experiment.load(*touched)
-MapInPlaceView(experiment)
+MapInPlaceView(after(experiment, ("load", "reader", 0), ("load", "reader", 1), ("load", "private", 2)))
 
 # %% q07-3-check role="tests" points=4
 xiplab.check("07.3")
@@ -216,8 +214,7 @@ def fault_with_lock(vma, vmf, get_xip_mem, xip_sparse_page, vm_insert_mixed, loc
 
 # %% driven-07-4 role="read-only"
 raced = driven(Raced(cut, at=1), plug=fault_with_lock)
-raced.load("reader", 2)
-MapInPlaceView(raced)
+MapInPlaceView(after(raced, ("load", "reader", 2)))
 
 # %% q07-4-check role="tests" points=3
 xiplab.check("07.4")
@@ -251,10 +248,7 @@ def own_frames(areas, follow_pfn, in_segment):
 
 # %% driven-07-5 role="read-only"
 counted = driven(Counted(), count=own_frames)
-for touched in (("writer", 0), ("reader", 1), ("private", 1)):
-    counted.load(*touched)
-counted.store("private", 0, "J")
-MapInPlaceView(counted)
+MapInPlaceView(after(counted, ("load", "reader", 1), ("load", "private", 1), ("store", "private", 0, "J")))
 
 # %% q07-5-check role="tests" points=2
 xiplab.check("07.5")

@@ -13,7 +13,7 @@ from xiplab.course.experiments.mapping import MapInPlace
 from xiplab.course.questions.ex07_measure import Counted, areas_of, in_segment, own_frames, used
 from xiplab.course.questions.ex07_predict import FRAMES, frames_after, situation
 from xiplab.course.questions.ex07_race import Raced, cut, filled
-from xiplab.course.trial import driven
+from xiplab.course.trial import after, driven
 from xiplab.linux.include.mm import VM_SHARED
 
 
@@ -82,3 +82,11 @@ def test_situations_end_in_every_kind_of_frame_and_stay_the_same() -> None:
 
     assert set(seen) == set(FRAMES)
     assert situation(7) == situation(7)
+
+
+def test_calls_on_a_stub_end_at_the_first_and_say_why(capsys: pytest.CaptureFixture[str]) -> None:
+    stub = function(fault("raise NotImplementedError()"), "xip_file_fault")
+    experiment = after(driven(MapInPlace(), plug=stub), ("load", "reader", 0), ("load", "reader", 1))
+
+    assert capsys.readouterr().out == "xip_file_fault: not written yet\n"
+    assert experiment.actions == []

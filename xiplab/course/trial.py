@@ -42,6 +42,16 @@ def driven(experiment: S, **functions: Callable[..., Any]) -> S:
     return experiment
 
 
+def after(experiment: S, *calls: tuple[Any, ...]) -> S:
+    """The experiment after some calls (method, arguments ...), up to one that fails; why is printed."""
+    try:
+        for method, *arguments in calls:
+            getattr(experiment, method)(*arguments)
+    except OSError as failure:
+        print(failure.strerror or failure)
+    return experiment
+
+
 def is_stub(function: Callable[..., Any]) -> bool:
     """Whether the function still has the line that says so."""
     code = getattr(unwrap(function), "__code__", None)

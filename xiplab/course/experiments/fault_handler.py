@@ -17,11 +17,10 @@ from typing import Any, TypeAlias
 from xiplab.course.trial import Mistake
 from xiplab.errors import ProgramInterruption
 from xiplab.linux.include.fs import AddressSpace
-from xiplab.linux.include.mm import VmAreaStruct, VmFault
+from xiplab.linux.include.mm import VmAreaStruct, VmFault, VmOperations
 from xiplab.linux.mm import filemap_xip, memory
 from xiplab.units import Pfn, Pgoff, Vaddr
 
-Fault: TypeAlias = Callable[[VmAreaStruct, VmFault], None]
 Function: TypeAlias = Callable[..., Any]
 
 VM_FAULT_SIGBUS, VM_FAULT_NOPAGE = 0x2, 0x100
@@ -54,8 +53,8 @@ def kernel_functions(vma: VmAreaStruct) -> tuple[Function, ...]:
     return get_xip_mem, xip_sparse_page, xip_unmap, vm_insert_mixed
 
 
-def handler(function: Function) -> Fault:
-    """The function as the fault operation of the table: what it returns becomes what Linux does."""
+def operations(function: Function) -> VmOperations:
+    """The table of a mapping whose faults the function serves: what it returns becomes what Linux does."""
     def fault(vma: VmAreaStruct, vmf: VmFault) -> None:
         try:
             result = function(vma, vmf, *kernel_functions(vma))
@@ -68,4 +67,4 @@ def handler(function: Function) -> Fault:
         if memory.follow_pfn(vma.vm_mm, vmf.virtual_address) is None:
             raise memory.sigbus(vma, vmf, f"the handler returned {result!r} and entered no frame")
 
-    return fault
+    return VmOperations(name="vm_ops (plugged)", fault=fault)

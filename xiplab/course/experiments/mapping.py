@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from xiplab.course.experiments.fault_handler import Function, handler
+from xiplab.course.experiments.fault_handler import Function, operations
 from xiplab.course.experiments.stage import Stage, action
 from xiplab.errors import SIGKILL, SIGNAL_NAMES, SIGSEGV, Signal
 from xiplab.guest import ZVM
@@ -40,15 +40,7 @@ from xiplab.linux.fs.ext2.indirect import ext2_get_block
 from xiplab.linux.fs.open import fget
 from xiplab.linux.include.blkdev import Bio, BlockDevice, RequestQueue
 from xiplab.linux.include.fs import O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY
-from xiplab.linux.include.mm import (
-    MAP_PRIVATE,
-    MAP_SHARED,
-    PROT_NONE,
-    PROT_READ,
-    PROT_WRITE,
-    VmFault,
-    VmOperations,
-)
+from xiplab.linux.include.mm import MAP_PRIVATE, MAP_SHARED, PROT_NONE, PROT_READ, PROT_WRITE, VmFault
 from xiplab.linux.mm.filemap_xip_eras import fault_steps, fault_steps_2_6_26, fault_steps_dax
 from xiplab.linux.mm.memory import follow_pte
 from xiplab.mapping import Mapping
@@ -247,7 +239,7 @@ class MapInPlace(Stage):
     @action
     def plug(self, function: Function) -> None:
         """Serve the faults of the three mappings by `function`, in place of xip_file_fault."""
-        table = VmOperations(name="vm_ops (plugged)", fault=handler(function))
+        table = operations(function)
         for text in self.texts.values():
             text.vma.vm_ops = table
         self.said = "Another fault handler serves the three mappings now."
