@@ -65,6 +65,14 @@ class Limits:
                 "NOFILE": self.files, "NPROC": self.processes, "MSGQUEUE": 0, "CORE": 0}
 
 
+def ready_of(descriptors: list[int], seconds: float, event: int = select.POLLIN) -> list[int]:
+    """Those for which there is something to do within so many seconds; an ended pipe is one, too."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, event)
+    return [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+
+
 class AnswerRaised(Exception):
     """The answer raised an exception.
 
@@ -283,7 +291,7 @@ class Worker:
         left = memoryview(json.dumps(message).encode() + b"\n")
         while left:
             patience = max(0.0, self._deadline - time.monotonic())
-            if not select.select([], [self._to_worker], [], patience)[1]:
+            if not ready_of([self._to_worker], patience, select.POLLOUT):
                 self._give_up(*self._too_late())
             try:
                 left = left[os.write(self._to_worker, left):]
@@ -295,7 +303,7 @@ class Worker:
         line, watched = bytearray(), [self._from_worker, self._noise]
         while not line.endswith(b"\n"):
             patience = self._deadline - time.monotonic()
-            ready = select.select(watched, [], [], max(0.0, patience))[0]
+            ready = ready_of(watched, max(0.0, patience))
             if not ready or patience < 0:
                 self._give_up(*self._too_late())
             if self._noise in ready and not self._take_output(os.read(self._noise, 64 * KiB)):
@@ -351,7 +359,7 @@ class Worker:
         return f"it ended its own process (exit code {code})", "crash"
 
     def _drain_output(self) -> None:
-        while select.select([self._noise], [], [], 0)[0]:
+        while ready_of([self._noise], 0):
             if not self._take_output(os.read(self._noise, 64 * KiB)):
                 break
 

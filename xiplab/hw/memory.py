@@ -41,7 +41,7 @@ CHANGE = 0x02
 """In a storage key: something was stored into the frame."""
 
 DEFAULT_SIZE = 64 * GiB
-COLLECT_AFTER = 128
+COLLECT_AFTER = 64
 """Machines refer to themselves, so an unused one keeps its descriptor and its addresses until the collector
 comes by, which counts objects and not what they hold. After so many storages it is called."""
 
