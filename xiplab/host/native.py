@@ -271,7 +271,9 @@ class Peer:
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
             raise self._ended() from None
-        if not select.select([self._process.stdout], [], [], ANSWER_SECONDS)[0]:
+        answers = select.poll()
+        answers.register(self._process.stdout, select.POLLIN)
+        if not answers.poll(ANSWER_SECONDS * 1000):
             self._process.kill()
             raise OSError(errno.ETIMEDOUT, f"process {self.pid}: no answer in {ANSWER_SECONDS} s; ended")
         answer = self._process.stdout.readline()
