@@ -66,7 +66,7 @@ def _state(experiment: Flash) -> FactsPanel:
     return {"kind": "facts", "area": "state", "title": "The chip", "facts": [
         {"name": "a read gives", "text": gives[chip.mode],
          "marks": [] if chip.mode == "array" else ["error"]},
-        {"name": "status", "text": experiment.status()},
+        {"name": "status", "text": experiment.chip_status()},
         {"name": "time", "text": f"{chip.now_us / 1000:.1f} ms"},
         {"name": "mounted", "text": experiment.how}]}
 

@@ -189,4 +189,84 @@ MISCONCEPTIONS = (
         "Compare the code in two kernels.",
         'loading.insmod("LINUX1"); loading.insmod("LINUX2")\n'
         'print(bytes(loading.code("LINUX1")[-4:]).hex(), bytes(loading.code("LINUX2")[-4:]).hex())'),
+    Misconception(
+        "programming-sets-bits",
+        "Programming adds bits: old OR new.",
+        "It is the other way round: programming makes ones into zeros, old AND new. An erased byte is 0xff.",
+        "Program 0xf0, then 0x0f.",
+        "flash.program(0x10, 0xF0); flash.program(0x10, 0x0F)\n"
+        "print(hex(flash.log_cells(0x10)[0]))"),
+    Misconception(
+        "chip-goes-back-by-itself",
+        "Once the chip is ready, loads give its cells again.",
+        "It goes on giving its status until somebody writes the command READ_ARRAY.",
+        "Wait longer than an erase takes, and look at the program's bytes.",
+        "flash.erase(9); flash.wait(2000)\nprint(flash)"),
+    Misconception(
+        "point-is-only-an-address",
+        "To point a chip is to ask for its address.",
+        "It is a promise with an end: until unpoint the chip stays in array mode, and whoever wants to "
+        "program or erase sleeps.",
+        "Mount pointed, and ask for an erase.",
+        'flash.mount("pointed"); flash.erase(9); flash.wait(2000)\nprint(flash)'),
+    Misconception(
+        "erase-needs-no-status",
+        "An erase takes so long, then it is done.",
+        "How long it takes nobody knows: chips age. The status says when it is over, and whether it has "
+        "worked.",
+        "Read the status until the bit SR_READY is set.",
+        "flash.erase(9)\nfor ms in (1, 300, 300): flash.wait(ms); print(flash.chip_status())"),
+    Misconception(
+        "old-errors-go-by-themselves",
+        "The status tells of the last command only.",
+        "An error stays in the status until somebody clears it. Without that, an old error looks like a new "
+        "one.",
+        "Write CLEAR_STATUS before you begin.",
+        "flash.chip.locked.add(9); flash.chip.write(9 * 0x8000, 0x20); flash.chip.write(9 * 0x8000, 0xD0)\n"
+        "flash.chip.locked.clear(); print(flash.chip_status())"),
+    Misconception(
+        "suspend-is-at-once",
+        "Behind the command SUSPEND the chip is ready.",
+        "It needs some time to stop, and takes no other command meanwhile. The status says when.",
+        "Read the status until the bit SR_READY is set, and sleep between.",
+        "flash.erase(9); flash.chip.write(0, 0xB0)\nprint(flash.chip_status())\n"
+        "flash.chip.advance(20); print(flash.chip_status())"),
+    Misconception(
+        "erase-goes-on-by-itself",
+        "A suspended erase goes on by itself after the read.",
+        "It waits for the command RESUME. Without it the block is never erased.",
+        "Write RESUME, if you have suspended an erase.",
+        "flash.erase(9); flash.chip.write(0, 0xB0); flash.chip.advance(10_000_000)\n"
+        "print(flash.chip_status())"),
+    Misconception(
+        "erase-was-suspended",
+        "Whoever asked for a suspend has suspended something.",
+        "The erase may have come to its end first, or there was none. Then there is nothing to resume, and "
+        "the chip must stay in array mode.",
+        "Look at the bit SR_ERASE_SUSPENDED before you write RESUME.",
+        "flash.chip.write(0, 0xB0)\nprint(flash.chip_status())"),
+    Misconception(
+        "each-call-is-a-page",
+        "Each call may answer with a new page.",
+        "A page that was written has its frame for good. Another frame holds other bytes.",
+        "Take a page only if pfn is None.",
+        "print(ramdisk.frame(3), ramdisk.frame(3))"),
+    Misconception(
+        "lowmem-is-plenty",
+        "Lowmem is always the better choice.",
+        "There is little of it, and Linux needs it for itself. Without direct_access nobody keeps an address "
+        "of these pages, so highmem will do.",
+        "Ask has_direct_access before you choose.",
+        "zone = ramdisk.guest.kernel.highmem\nprint(hex(zone.first), hex(zone.end))"),
+    Misconception(
+        "counters-begin-at-zero",
+        "A counter says what the last action has cost.",
+        "It counts since the machine was started. The cost is the difference of two looks.",
+        "Look at the counters before you load the module."),
+    Misconception(
+        "copies-keep-their-memory",
+        "Every copied byte stays in memory.",
+        "Two of the copies are given back when the module runs. What stays is the part that runs.",
+        "Count frames before and after, not bytes.",
+        'loading.insmod("LINUX1")\nprint(loading.guests["LINUX1"].frames["vmalloc"])'),
 )

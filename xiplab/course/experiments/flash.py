@@ -13,6 +13,7 @@ kept in the second one.
     experiment.erase(9)                 start to erase a block of the log: takes half a second
     experiment.wait(600)                milliseconds pass
     experiment.read(0x10)               read() of the log: the driver suspends an erase meanwhile
+    experiment.plug(function)           whose function serves read(); flash_reader.py
     experiment.mount("pointed")         how the file system uses the chip: one of MOUNTS
     experiment.sees(), .cells(), .log_cells()
 """
@@ -21,9 +22,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import cast
 
+from xiplab.course.experiments.flash_reader import Function, read_operation
 from xiplab.course.experiments.stage import Stage, action
 from xiplab.guest import ZVM, Guest
 from xiplab.hw import nor
@@ -179,7 +182,7 @@ class Flash(Stage):
         with Recording() as recording:
             pass_time(self.guest.kernel, 1000.0 * ms)
         self._note(recording, None)
-        self.said = f"{ms} ms later the chip {self._doing()}."
+        self.said = f"{ms} ms later the chip {self.doing()}."
 
     @action
     def read(self, offset: int) -> None:
@@ -197,6 +200,12 @@ class Flash(Stage):
                      f"{', which is right' if data[0] == cells else ', which is wrong'}. "
                      + ("The driver suspended the erase for it, and let it go on." if suspended else
                         "The chip had nothing else to do."))
+
+    @action
+    def plug(self, function: Function) -> None:
+        """Let `function` serve read() of the log, in place of the driver's own (flash_reader.py)."""
+        self.log.ops = replace(self.log.ops, name="log_ops (plugged)", read=read_operation(function))
+        self.said = "Another function reads the log now. Nobody writes to the chip."
 
     def _mount(self, how: str) -> None:
         self.how = how
@@ -217,7 +226,8 @@ class Flash(Stage):
             self.mark(f"block:{address // BLOCK}")
             self.mark(f"byte:{address:#x}")
 
-    def _doing(self) -> str:
+    def doing(self) -> str:
+        """What the chip does, in words."""
         if self.chip.running is not None:
             return "is still busy"
         if self.erasing is not None and self.erasing.state not in (MTD_ERASE_DONE, MTD_ERASE_FAILED):
@@ -250,7 +260,7 @@ class Flash(Stage):
             raise OSError(errno.EFAULT, f"byte {offset:#x} is outside the log ({self.log.size:#x} bytes)")
         return int(self.chip.cells[LOG + offset])
 
-    def status(self) -> str:
+    def chip_status(self) -> str:
         """The status register in words."""
         bits = [name for bit, name in STATUS_BITS.items() if self.chip.status & bit]
         return f"{self.chip.status:#04x}: {', '.join(bits) or 'busy'}"

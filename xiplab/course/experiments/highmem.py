@@ -10,6 +10,7 @@ can stand behind the ramdisk:
     experiment.driver("highmem")        pages in highmem, address as it comes: 2.6.25 (Q24)
     experiment.driver("kmap")           pages in highmem, and a slot taken for each address
     experiment.driver("lowmem")         pages that have an address for good
+    experiment.plug(brd_page)           and one that takes its pages and addresses from brd_page
     experiment.read(3)                  read() of page 3: through the kernel's address
     experiment.load(3)                  the program loads from page 3 of its mapping
 """
@@ -17,27 +18,36 @@ can stand behind the ramdisk:
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xiplab.course.experiments.stage import Stage, action
+from xiplab.errors import ProgramInterruption
 from xiplab.guest import ZVM, Guest
 from xiplab.linux.block.blk_core import transfer
 from xiplab.linux.block.genhd import bdget
 from xiplab.linux.drivers.brd import brd_direct_access, brd_init
 from xiplab.linux.fs.ext2.inode import ext2_bmap
 from xiplab.linux.include.blkdev import WRITE, BlockDevice
+from xiplab.linux.include.kernel import Kernel
 from xiplab.linux.include.mm import Zone
+from xiplab.linux.mm import highmem, page_alloc
 from xiplab.linux.mm.highmem import Pkmap, alloc_highpage, highmem_init, kmap, page_address
 from xiplab.linux.mm.page_alloc import alloc_page
 from xiplab.ondisk import Bytes
 from xiplab.tools.mke2fs import mke2fs
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, KiB, Paddr, Pfn, Sector, paddr_to_pfn
 
+Function: TypeAlias = Callable[..., Any]
+
 PAGES, SLOTS = 12, 8
 SIZE = 256 * KiB
+SPARE = 16
+"""Frames of highmem that the ramdisk leaves free."""
 HIGHMEM = Paddr(1 * GiB)
 FILE = "/mnt/text"
 DRIVERS = ("highmem", "kmap", "lowmem")
@@ -59,6 +69,42 @@ def direct_access_with_kmap(bdev: BlockDevice, sector: Sector) -> tuple[int, Pfn
     return kmap(bdev.bd_disk.kernel, pfn), pfn
 
 
+def kernel_functions(kernel: Kernel) -> tuple[Function, ...]:
+    """The functions of Linux that a learner's brd_page is given, in order."""
+    def alloc_page() -> Pfn:
+        return page_alloc.alloc_page(kernel, "ramdisk")
+
+    def alloc_highpage() -> Pfn:
+        return highmem.alloc_highpage(kernel, "ramdisk")
+
+    def kmap(pfn: int) -> int:
+        return highmem.kmap(kernel, Pfn(pfn))
+
+    def page_address(pfn: int) -> int:
+        return highmem.page_address(kernel, Pfn(pfn))
+
+    return alloc_page, alloc_highpage, kmap, page_address
+
+
+def pages_by(function: Function) -> Callable[[Kernel, str], Pfn]:
+    """How the ramdisk gets a page that nobody has written yet."""
+    def get_page(kernel: Kernel, kind: str) -> Pfn:
+        pfn: Pfn = function(None, True, *kernel_functions(kernel))[1]
+        return pfn
+
+    return get_page
+
+
+def direct_access_by(function: Function) -> Callable[[BlockDevice, Sector], tuple[int, Pfn]]:
+    """direct_access of a page that is there: the function names its address."""
+    def direct_access(bdev: BlockDevice, sector: Sector) -> tuple[int, Pfn]:
+        _, pfn = brd_direct_access(bdev, sector)
+        found: tuple[int, Pfn] = function(pfn, True, *kernel_functions(bdev.bd_disk.kernel))
+        return found
+
+    return direct_access
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of an access: "read" or "load" of a page, the first bytes, or an errno's name."""
@@ -78,6 +124,7 @@ class Highmem(Stage):
 
     Attributes:
         guest: LINUX1. how: the driver behind the ramdisk. outcomes: what came of each access, in order.
+        trouble: why a learner's driver is not behind it.
     """
 
     guest: Guest
@@ -97,6 +144,17 @@ class Highmem(Stage):
         if how not in DRIVERS:
             raise OSError(errno.EINVAL, f"driver {how!r}: not one of {', '.join(DRIVERS)}")
         self._boot(how)
+
+    @action
+    def plug(self, function: Function) -> None:
+        """Boot with a driver that takes its pages and their addresses from `function`; if that fails, with
+        the one of 2.6.25."""
+        try:
+            function(None, True, *kernel_functions(self.guest.kernel))
+            self._boot("plugged", function)
+        except (OSError, ProgramInterruption) as failure:
+            self._boot("highmem")
+            self.trouble = f"The guest could not use the ramdisk: {failure}."
 
     @action
     def read(self, page: int) -> None:
@@ -127,18 +185,21 @@ class Highmem(Stage):
         offset = self._offset(page)
         self._note(Outcome("load", page, self.text[offset:offset + 16]))
 
-    def _boot(self, how: str) -> None:
-        self.how, self.outcomes = how, []
+    def _boot(self, how: str, function: Function | None = None) -> None:
+        self.how, self.outcomes, self.trouble = how, [], ""
         self.guest = ZVM().logon("LINUX1")
-        kernel, npages = self.guest.kernel, SIZE >> PAGE_SHIFT
+        kernel, npages = self.guest.kernel, (SIZE >> PAGE_SHIFT) + SPARE
         kernel.memory.attach(HIGHMEM, kernel.memory.storage.allocate(npages), npages, writable=True,
                              name="highmem")
         first = paddr_to_pfn(HIGHMEM)
         highmem_init(kernel, Zone(first, Pfn(first + npages), first), SLOTS)
-        brd_init(kernel, 1, SIZE // KiB, get_page=alloc_page if how == "lowmem" else alloc_highpage)
+        get_page = alloc_page if how == "lowmem" else alloc_highpage
+        brd_init(kernel, 1, SIZE // KiB, get_page=get_page if function is None else pages_by(function))
         transfer(WRITE, bdget(kernel, "ram0"), Sector(0), np.array(image()))
         if how == "kmap":
             self.guest.plug("ram0", direct_access=direct_access_with_kmap)
+        elif function is not None:
+            self.guest.plug("ram0", direct_access=direct_access_by(function))
         self.guest.mount("/dev/ram0", "/mnt", "ext2", "ro,xip")
         self.text = self.guest.mmap(self.guest.open(FILE))
 
@@ -170,6 +231,8 @@ class Highmem(Stage):
         return page_address(self.guest.kernel, self.frame(page))
 
     def sentence(self) -> str:
+        if self.trouble:
+            return self.trouble
         if not self.outcomes:
             return f"The ramdisk's driver is {self.how!r}. Nobody has read the file yet."
         last = self.outcomes[-1]

@@ -44,8 +44,9 @@ def module_file() -> bytes:
 
 
 @cache
-def image() -> Bytes:
-    return mke2fs(256 * KiB, tree={"lib": {"hello.ko": module_file()}})
+def image(padding: int = 0) -> Bytes:
+    """The file system; so many zeros stand behind the module in its file."""
+    return mke2fs(256 * KiB, tree={"lib": {"hello.ko": module_file() + bytes(padding)}})
 
 
 @cache
@@ -63,9 +64,11 @@ class Loading(Stage):
 
     Attributes:
         vm: the z/VM. guests: by name. modules: what is loaded, by guest. mappings: of the file, by guest.
+        padding: zeros behind the module in its file.
         copies: bytes that the guest's last action copied, by from where to where.
     """
 
+    padding = 0
     vm: ZVM
     guests: dict[str, Guest]
     modules: dict[str, Module]
@@ -77,7 +80,7 @@ class Loading(Stage):
     def build(self) -> None:
         self.vm = ZVM()
         self.vm.segment("MODULES", size=1 * MiB, type="SR", at=0x10000000)
-        self.vm.load("MODULES", image().tobytes())
+        self.vm.load("MODULES", image(self.padding).tobytes())
         self.guests = {name: self.vm.logon(name) for name in ("LINUX1", "LINUX2")}
         for guest in self.guests.values():
             guest.echo("modules", "/sys/devices/dcssblk/add")
@@ -155,7 +158,7 @@ class Loading(Stage):
         """The module's code in the segment itself."""
         offset, length = text_section()
         memory = self.vm.segments["MODULES"].mem
-        start = image().tobytes().index(module_file()[:PAGE_SIZE]) + offset
+        start = image(self.padding).tobytes().index(module_file()[:PAGE_SIZE]) + offset
         return memory[start:start + length]
 
     def code(self, name: str) -> Bytes:
