@@ -1,13 +1,15 @@
 """Small mistakes, made by program: one change to the syntax tree of a right answer for each mutant.
 
 A constant changed, a condition negated, off by one, an operator or a name exchanged, two letters of an
-order exchanged, a statement left out: what people get wrong. A good judge rejects nearly all of them.
+order exchanged, a statement or a line of assembler left out: what people get wrong. A good judge rejects
+nearly all of them.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import re
 from collections.abc import Iterator, Mapping
 
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
@@ -22,6 +24,9 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.BitAnd: (ast.BitOr,)}
 NAMES = {"PAGE_SIZE": "SECTOR_SIZE", "SECTOR_SIZE": "PAGE_SIZE", "start": "end", "end": "start",
          "ENODEV": "EINVAL", "EINVAL": "ERANGE", "ERANGE": "EINVAL", "sector": "kaddr", "kaddr": "sector"}
+
+
+JUMPS = {"je": "jne", "jne": "je", "j": "je", "llgc": "lg", "aghi": "lghi", "lgr": "agr"}
 
 
 def mutants(source: str, names: Mapping[str, str] | None = None) -> Iterator[str]:
@@ -59,6 +64,8 @@ def changes(node: ast.AST, names: Mapping[str, str]) -> list[tuple[str, object]]
             swapped = (node.value[:i] + node.value[i + 1] + node.value[i] + node.value[i + 2:]
                        for i in range(len(node.value) - 1))
             return [("value", order) for order in swapped]
+        case ast.Constant(value=str()) if "\n" in node.value:
+            return [("value", lines) for lines in changed_lines(node.value)]
         case ast.Name() if node.id in names:
             return [("id", names[node.id])]
         case ast.Attribute() if node.attr in names:
@@ -72,6 +79,19 @@ def changes(node: ast.AST, names: Mapping[str, str]) -> list[tuple[str, object]]
         case ast.Raise() | ast.AugAssign() | ast.Expr(value=ast.Call()):
             return [("", ast.Pass())]
     return []
+
+
+def changed_lines(text: str) -> Iterator[str]:
+    """Mistakes in lines of assembler: one left out, a number one greater, another register or jump."""
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        changed = [""] if line.strip() else []
+        changed += [line[:number.start()] + str(int(number[0]) + 1) + line[number.end():]
+                    for number in re.finditer(r"\b\d+\b", line)]
+        changed += [re.sub(rf"\b{old}\b", new, line) for old, new in JUMPS.items()
+                    if re.search(rf"\b{old}\b", line)]
+        for new in changed:
+            yield "\n".join([*lines[:index], new, *lines[index + 1:]])
 
 
 def apply(tree: ast.AST, target: ast.AST, change: tuple[str, object]) -> None:

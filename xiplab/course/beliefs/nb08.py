@@ -59,6 +59,103 @@ MISCONCEPTIONS = (
         "That depends on the program. The small ones of this course have more page tables than text.",
         "Compare the kinds in a bill.",
         f'{_NEW}experiment.run("LINUX1"); print(experiment.frames_by_kind())'),
+    Misconception(
+        "address-moves-by-itself",
+        "Behind a load, the register holds the address of the next number.",
+        "A load changes the register that it loads, and no other. To go on, add 8 to the address yourself.",
+        "Look for the instruction that adds 8 to %r2.",
+        "from xiplab.hw.asm import assemble, disassemble\n"
+        'print(*disassemble(assemble("ag %r4,0(%r2); la %r2,8(%r2)".replace(";", "\\n"))), sep="\\n")'),
+    Misconception(
+        "load-adds",
+        "A load adds a number to the register.",
+        "lg replaces what was in the register. To add a number from memory there is ag.",
+        "Compare lg with ag.",
+        'experiment.assemble(experiment.entry("hello"), "lghi %r2,1; aghi %r2,2; svc 248")\n'
+        'experiment.start("LINUX1", "hello"); experiment.run("LINUX1")\n'
+        'print(experiment.registers("LINUX1")[2])'),
+    Misconception(
+        "nothing-begins-as-zero",
+        "A register begins as zero.",
+        "It holds what the instructions before have left, or what Linux has put there.",
+        "Begin the sum with lghi.",
+        'experiment.reset(); print(experiment.registers("LINUX1"))'),
+    Misconception(
+        "text-can-be-stored",
+        "A program may change its own text, it is its own memory.",
+        "The text is the segment's frame, the same for all. Its pages do not allow a store: SIGSEGV.",
+        "Keep what you count in a register.",
+        'experiment.assemble(experiment.entry("hello"), "larl %r2,0; basr %r1,0; stc %r2,0(%r1)")\n'
+        'experiment.start("LINUX1", "hello"); experiment.run("LINUX1"); print(experiment.sentence())'),
+    Misconception(
+        "zero-belongs-to-the-text",
+        "The zero at the end is a byte of the text.",
+        "It says where the text ends, and is not counted.",
+        "Test the byte before you count it.",
+        'print(len("Hello"), len(b"Hello\\0"))'),
+    Misconception(
+        "address-is-a-length",
+        "Where the text ends is how long it is.",
+        "The end is an address. The length is the distance from the beginning.",
+        "Count from zero, or subtract the address of the first byte.",
+        'print(hex(experiment.place_of("LINUX1", experiment.next_address("LINUX1")) or 0))'),
+    Misconception(
+        "a-load-is-a-byte",
+        "Each load brings one byte.",
+        "lg brings eight bytes, llgf four. llgc brings one byte and clears the rest of the register.",
+        "Use llgc.",
+        "from xiplab.hw.asm import assemble, disassemble\n"
+        'print(*disassemble(assemble("llgc %r5,0(%r4,%r2)")), sep="\\n")'),
+    Misconception(
+        "frame-of-a-task-is-its-own",
+        "What a task has in its page table belongs to the task.",
+        "Before the first store a private page is the storage's own frame. Whoever writes into that frame "
+        "writes into the segment, for all guests.",
+        "Store at the task's address: then the page is copied first.",
+        'print(experiment)'),
+    Misconception(
+        "bss-takes-whole-pages",
+        "bss begins with a page of its own.",
+        "It begins where data ends, mostly in the middle of a page. What is before it is data.",
+        "Clear from bss on, not from the start of the page.",
+        'print(*experiment.programs["LINUX1"].maps(), sep="\\n")'),
+    Misconception(
+        "a-page-is-always-begun",
+        "There is always a rest of a page to be cleared.",
+        "If bss begins with a page, the page before it is all data, and this one may be another file's.",
+        "Do nothing if bss is a multiple of PAGE_SIZE.",
+        "for bss in (4000, 4096): print(bss, bss % 4096)"),
+    Misconception(
+        "bytes-up-to-the-offset",
+        "The offset in the page says how much there is to clear.",
+        "It says how much is data. The rest is PAGE_SIZE minus the offset.",
+        "Subtract.",
+        "bss = 4096 + 3000; print(bss % 4096, 4096 - bss % 4096)"),
+    Misconception(
+        "file-ends-in-zeros",
+        "Behind the data of a program there are zeros in its file.",
+        "There is whatever comes next in the file. bss has no bytes there at all.",
+        "Clear the rest of the page.",
+        'print(*experiment.programs["LINUX1"].maps(), sep="\\n")'),
+    Misconception(
+        "the-first-pays-what-all-pay",
+        "Each guest costs as much as one guest alone.",
+        "A bill for one guest holds what is paid once, too. A second guest does not pay that again.",
+        "Subtract the bill of one guest from that of two.",
+        'for n in (1, 2): print(memory_bill(n, in_place=True, commands=("hello",)).total)'),
+    Misconception(
+        "all-divide-everything",
+        "The cost of a guest is the bill divided by the guests.",
+        "That counts a part of what is paid once for each. With more guests it gets smaller, and nothing has "
+        "changed.",
+        "Subtract two bills, do not divide.",
+        'for n in (1, 2, 8): print(n, memory_bill(n, in_place=True, commands=("hello",)).total / n)'),
+    Misconception(
+        "two-guests-are-one",
+        "What is paid once is the bill of one guest.",
+        "The bill of one guest has two parts: what is paid once, and what this guest pays.",
+        "Subtract what each guest pays.",
+        'bill = memory_bill(1, in_place=True, commands=("hello",)); print(bill.total, bill.shared)'),
 )
 
 PREDICTIONS = {
