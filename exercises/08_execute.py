@@ -102,7 +102,7 @@ print(xiplab.check("08.2", __file__))
 # ## 08.3 How long is a text? (build, 3 points)
 #
 # A text lies in the segment, and behind its last byte a zero. Its address is in r2. Write instructions that
-# leave in r2 how many bytes stand before the zero. They return as one text, a line for each instruction. A
+# leave in r2 how many bytes stand before the zero. Return them as one text, a line for each instruction. A
 # label such as `next:` stands at the beginning of its line.
 #
 # The instructions and the text lie in one frame of the segment, the same for all guests. So there is no place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xiplab.course.parsons import lettered
 from xiplab.course.problem import question
-from xiplab.course.questions.ex08_code import LENGTH
+from xiplab.course.questions.ex08_code import length_of_text
 from xiplab.course.questions.ex08_predict import END, SITUATIONS, STORED, Situation
 
 
@@ -56,8 +56,8 @@ def text(instructions: str) -> str:
 
 
 def changed(old: str, new: str) -> str:
-    assert old in LENGTH
-    return LENGTH.replace(old, new)
+    assert old in length_of_text()
+    return length_of_text().replace(old, new)
 
 
 WRONG_LENGTHS = [

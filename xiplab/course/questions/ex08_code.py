@@ -89,7 +89,9 @@ class Yours(Execute):
 
 # ---- 08.2: the sum of some numbers
 
-SUM = """
+def sum_of_numbers() -> str:
+    """What the blocks make in their right order."""
+    return """
         lghi  %r4,0
 next:   ag    %r4,0(%r2)
         la    %r2,8(%r2)
@@ -123,7 +125,9 @@ def belief_of_sum(numbers: list[int], got: int) -> str:
 
 # ---- 08.3: the length of a text
 
-LENGTH = """
+def length_of_text() -> str:
+    """An answer: a count, which is the index, too."""
+    return """
         lghi  %r4,0
 next:   llgc  %r5,0(%r4,%r2)
         cghi  %r5,0
