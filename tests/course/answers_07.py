@@ -206,6 +206,7 @@ WRONG_RACES = [
     ("lock-is-for-looking", tried(END + FIND) + INSERT + RETURN),
     ("lock-frees-itself", "lock()\n" + END + FIND + INSERT + RETURN),
     ("lock-frees-itself", "lock()\n" + END + FIND + INSERT + "unlock()\n" + RETURN),
+    ("hole-takes-a-block", tried(END + FIND.replace("pgoff, 0", "pgoff, 1") + INSERT + RETURN)),
     ("every-error-is-a-hole", tried(END + changed(PASSED_ON, "", FIND) + INSERT + RETURN)),
 ]
 RIGHT_RACES = [

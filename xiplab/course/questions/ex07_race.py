@@ -101,6 +101,11 @@ def filled(machine: MapInPlace) -> Callable[[], None]:
     return act
 
 
+def nothing(machine: MapInPlace) -> Callable[[], None]:
+    """The other processor has nothing to do."""
+    return lambda: None
+
+
 def cut(machine: MapInPlace) -> Callable[[], None]:
     """The file is cut, and another file gets the block."""
     def act() -> None:
@@ -274,7 +279,12 @@ RACES: tuple[tuple[Act, int], ...] = ((filled, 1), (cut, 2))
 # ---- the checks ----
 
 def check_filled(answer: Answer, random: Random) -> None:
-    """Another program writes into the hole (Q6)."""
+    """Another program writes into the hole (Q6). If nobody does, the sparse page is entered."""
+    quiet = race(over_the_pipe(answer, "fault_with_lock"), nothing, 1, PLACES)
+    if quiet.entries("reader")[1].owner != "sparse" and not quiet.processor.held:
+        raise Wrong("The page is a hole, and reader can never store: it needs no block.",
+                    given="reader touches page 1. Nobody else does anything", expected="the sparse page",
+                    got=seen(quiet, 1), misconception="hole-takes-a-block")
     judge_race(answer, filled, 1, "Another program writes “Hello” into the hole")
 
 
