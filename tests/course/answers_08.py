@@ -97,8 +97,8 @@ WRONG_PADS = [
 RIGHT_PADS = [
     "clear_user(mm, bss, -bss % PAGE_SIZE)",
     "end = (bss + PAGE_SIZE - 1) // PAGE_SIZE * PAGE_SIZE\nif end > bss:\n    clear_user(mm, bss, end - bss)",
-    "if not offset:\n    return\nfor address in range(bss, bss - offset + PAGE_SIZE):\n"
-    "    clear_user(mm, address, 1)",
+    "end = bss - offset + PAGE_SIZE\nif not offset:\n    return\nfor address in range(bss, end, 512):\n"
+    "    clear_user(mm, address, min(512, end - address))",
 ]
 
 # ---- 08.5
