@@ -56,7 +56,7 @@ SUM = Question(
              "r2 = sum.", 0.20)),
     notice="brctg counts down and jumps, in one instruction. It holds the distance to its target, not the "
            "address: that is why text can be shared by programs that have it at different addresses.",
-    reference="xiplab.course.questions.ex08_code:sum_of_numbers",
+    reference="xiplab.hw.asm:assemble",
 )
 
 LENGTH = Question(
@@ -77,7 +77,7 @@ LENGTH = Question(
              "je end / agr %r4,%r5 / la %r2,1(%r2) / j next / end: lgr %r2,%r4", 0.20)),
     notice="Two guests have just executed your instructions from one frame, and none of them has a copy. "
            "They were written once, into the segment.",
-    reference="xiplab.course.questions.ex08_code:length_of_text",
+    reference="xiplab.hw.asm:assemble",
 )
 
 PADZERO = Question(
