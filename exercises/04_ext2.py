@@ -31,7 +31,7 @@ def number(image, place, length=4):
     return int.from_bytes(image[place:place + length], "little")
 
 
-print(len(image), number(image, 1024 + 56, 2) == 0xEF53  # the superblock's magic number)
+print(len(image), number(image, 1024 + 56, 2) == 0xEF53)  # the superblock's magic number
 
 # %% words [markdown]
 # ## The words, once more

@@ -225,7 +225,7 @@ assert second[0] != third[0] == ord("J")
 # stores a byte into the segment, and the second one tells what it sees.
 
 # %% real-run
-why_not = native.unavailable()
+why_not = native.alone()
 experiment.reset()
 if why_not:
     print("Only the model runs here:", why_not)

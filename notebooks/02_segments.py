@@ -63,13 +63,13 @@
 
 # %% build
 import mmap
-import tempfile
 
 from xiplab import ZVM, KiB, MiB
 from xiplab.course.experiments.protection import store_into_protected_page
 from xiplab.course.experiments.segments import Segments
 from xiplab.course.predict import predict, reveal
 from xiplab.errors import ProgramInterruption
+from xiplab.host import probe
 from xiplab.linux.arch.s390 import extmem
 from xiplab.widgets.segments import SegmentsView
 from xiplab.zvm.diag64 import FINDSEGX, PURGESEG, encode_name
@@ -421,19 +421,18 @@ print(f"condition code {condition}, from {first:X} to {last:X}")
 # the types. Then a second Python stores into a page that it may only read.
 
 # %% real-run
-with tempfile.TemporaryFile() as file:
-    file.write(b"A shared library".ljust(4096))
-    file.flush()
-    readers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_READ)   # as SR
-    writers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_WRITE)  # as SW
-    own = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_COPY)       # as exclusive
-    writers[0:1] = b"J"
-    own[0:1] = b"X"
-    print(readers[0:16], writers[0:16], own[0:16])
-print("A store into a protected page:", store_into_protected_page())
-
-assert readers[0:1] == writers[0:1] == b"J", "the reader sees the writer's store"
-assert own[0:1] == b"X", "the copy is apart"
+if why_not := probe.files() or probe.processes():
+    print("Only the model runs here:", why_not)
+else:
+    with probe.file_of(b"A shared library") as file:
+        readers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_READ)   # as SR
+        writers = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_WRITE)  # as SW
+        own = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_COPY)       # as exclusive
+        writers[0:1], own[0:1] = b"J", b"X"
+        print(readers[0:16], writers[0:16], own[0:16])
+    print("A store into a protected page:", store_into_protected_page())
+    assert readers[0:1] == writers[0:1] == b"J", "the reader sees the writer's store"
+    assert own[0:1] == b"X", "the copy is apart"
 
 # %% real-words [markdown]
 # Model and computer agree. The readers see what the writer stored, the copy stays apart, and the hardware

@@ -68,7 +68,7 @@ from xiplab.widgets.own_computer import OwnComputerView
 from xiplab.widgets.plot import Line, Panel, Plot
 
 experiment = own_computer.OwnComputer()
-print(native.unavailable() or experiment)
+print(native.alone() or experiment)
 
 # %% wrong [markdown]
 # ## What was wrong (13 minutes)
@@ -191,13 +191,13 @@ OwnComputerView(experiment)
 answer = reveal("10.see")
 experiment.reset()
 experiment.store(0x000, ord("J"))
-print(native.unavailable() or experiment)
+print(native.alone() or experiment)
 answer
 
 # %% own-check
 seen = [row.sees[0] for row in experiment.rows()]
 
-if not native.unavailable():
+if not native.alone():
     assert bytes(seen) == b"JJH", "two see it, the third has a copy"
 assert len(experiment.extents()) == 3, "twelve pages, three places"
 
@@ -211,7 +211,7 @@ assert len(experiment.extents()) == 3, "twelve pages, three places"
 for page, offset, pages in experiment.extents():
     print(f"{pages} pages from {page} on: at page {offset // 4096} of the storage")
 
-way = native.gather if native.unavailable() else native.map_file
+way = native.gather if native.alone() else native.map_file
 filp = own_computer.open_file(experiment.guest)     # open
 array = way(filp)                                   # map
 print(array[16380:16402].tobytes())                 # look
@@ -242,7 +242,7 @@ predict("10.pss", "skip")
 
 # %% memory-run
 answer = reveal("10.pss")
-if not native.unavailable():
+if not native.alone():
     large = own_computer.file_in_place(16 * MiB)
     in_place, copied = bill(large, 8), bill(large, 8, copied=True)
     for name, shares in (("in place", in_place), ("a copy each", copied)):
@@ -269,10 +269,10 @@ def plot():
                 "128 MiB. Pss: copies up to 128 MiB, in place below 16.")
 
 
-None if native.unavailable() else plot()
+None if native.alone() else plot()
 
 # %% memory-check
-if not native.unavailable():
+if not native.alone():
     assert in_place[-1].rss == copied[-1].rss == 8 * 16 * 1024, "Rss: no difference"
     assert copied[-1].pss == 8 * 16 * 1024, "Pss: eight copies"
     assert in_place[-1].pss <= 16 * 1024, "Pss: one file"
@@ -370,7 +370,7 @@ position = bytes(segment).index(b"Hello from this computer")
 segment[position] = ord("J")
 assert first_page[0] == ord("J"), "the guest's mapping is the segment"
 assert experiment.storage()[0] == ord("J"), "so is what read() copies from"
-if not native.unavailable():
+if not native.alone():
     mine = native.map_file(experiment.filp)
     assert mine[0] == ord("J"), "and so is this computer's own mapping"
 experiment.reset()

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from xiplab.errors import ADDRESSING, ProgramInterruption
+from xiplab.hw import memory as hw_memory
 from xiplab.hw.memory import AbsoluteStorage, Storage
-from xiplab.units import MiB, Paddr, Pfn
+from xiplab.units import PAGE_SHIFT, KiB, MiB, Paddr, Pfn
 
 
 @pytest.fixture
@@ -86,3 +87,16 @@ def test_storage_that_nobody_holds_gives_its_descriptor_back() -> None:
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
+
+
+def test_storage_where_no_file_can_be_mapped_is_this_processes_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(size: int) -> int:
+        raise OSError(errno.ENOSYS, "no memory files")
+
+    monkeypatch.setattr(hw_memory, "_shareable_file", refuse)
+    storage = Storage(64 * KiB)
+    first = storage.allocate(2)
+    storage.array[first << PAGE_SHIFT] = 7
+    storage.free(first, 2)
+
+    assert (storage.fd, storage.npages, int(storage.array.sum())) == (-1, 16, 0)

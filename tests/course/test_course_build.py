@@ -143,6 +143,11 @@ def test_plain_python_prints_the_last_value_of_each_cell(built: Path) -> None:
     compile(path.read_text(), "07_topic.py", "exec")
 
 
+def test_plain_python_keeps_the_comment_behind_the_last_value() -> None:
+    assert build._printing("x = 1\nmax(x,\n    2)  # the larger") == (
+        "x = 1\nprint(max(x,\n    2))  # the larger")
+
+
 def test_plain_python_checks_itself() -> None:
     assert build._printing('xiplab.check("00.2")') == 'print(xiplab.check("00.2", __file__))'
 

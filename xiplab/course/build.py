@@ -151,9 +151,11 @@ def _printing(source: str) -> str:
     last = ast.parse(source).body[-1:]
     if not last or not isinstance(last[0], ast.Expr):
         return source
-    lines = source.splitlines()
-    start = last[0].lineno - 1
-    return "\n".join([*lines[:start], f"print({lines[start]}", *lines[start + 1:]]) + ")"
+    lines = source.encode().split(b"\n")
+    start, end, column = last[0].lineno - 1, (last[0].end_lineno or 0) - 1, last[0].end_col_offset or 0
+    lines[end] = lines[end][:column] + b")" + lines[end][column:]
+    lines[start] = b"print(" + lines[start]
+    return b"\n".join(lines).decode()
 
 
 def execute(notebook: Any, folder: Path) -> Any:

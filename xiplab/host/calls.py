@@ -13,6 +13,7 @@ import os
 import tempfile
 from contextlib import ExitStack
 
+from xiplab.host import probe
 from xiplab.units import PAGE_SIZE
 
 PIPE = 1 << 20
@@ -21,7 +22,7 @@ PIPE = 1 << 20
 def unavailable() -> str:
     """Why these calls cannot be made here; empty if they can."""
     missing = [name for name in ("preadv", "sendfile", "set_blocking", "pipe") if not hasattr(os, name)]
-    return f"this system has no {missing[0]}" if missing else ""
+    return f"this system has no {missing[0]}" if missing else probe.files()
 
 
 def try_all() -> list[str]:

@@ -52,8 +52,10 @@ def returning(value: int) -> bytes:
 @functools.cache
 def unavailable() -> str:
     """Why stored bytes cannot be executed here; empty if they can. It tries, in another process."""
-    if why := native.unavailable():
+    if why := native.alone():
         return why
+    if not hasattr(os, "memfd_create"):
+        return "this system has no files in memory"
     if platform.machine() not in MACHINES:
         return f"no machine code for {platform.machine()}, only for {', '.join(MACHINES)}"
     fd = os.memfd_create("xiplab-probe")

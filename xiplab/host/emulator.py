@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from xiplab.host import probe
+
 QEMU = "qemu-s390x"
 SECONDS = 60
 LIBRARIES = ("/mnt/lib/ld.so", "/mnt/lib/libgreet.so")
@@ -24,7 +26,7 @@ LIBRARIES = ("/mnt/lib/ld.so", "/mnt/lib/libgreet.so")
 
 def unavailable() -> str:
     """Why no program can be run here; empty if it can."""
-    return "" if shutil.which(QEMU) else f"{QEMU} is not installed"
+    return probe.files() or probe.processes() if shutil.which(QEMU) else f"{QEMU} is not installed"
 
 
 def files_of(program: str) -> tuple[str, ...]:

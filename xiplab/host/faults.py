@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+from xiplab.host import probe
 from xiplab.units import PAGE_SIZE
 
 CUT = """
@@ -33,7 +34,9 @@ def unavailable() -> str:
     """Why these mappings cannot be made here; empty if they can."""
     if not hasattr(mmap, "MAP_PRIVATE"):
         return f"{sys.platform} has no private mappings in Python"
-    return "" if mmap.PAGESIZE == PAGE_SIZE else f"the pages of this computer have {mmap.PAGESIZE} bytes"
+    if mmap.PAGESIZE != PAGE_SIZE:
+        return f"the pages of this computer have {mmap.PAGESIZE} bytes"
+    return probe.files() or probe.processes()
 
 
 def try_all() -> list[str]:

@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from xiplab.host import peer
+from xiplab.host import peer, probe
 from xiplab.host.peer import MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE, Extent
 from xiplab.linux.include.blkdev import FMODE_WRITE
 from xiplab.linux.include.fs import File
@@ -56,7 +56,12 @@ def unavailable() -> str:
     if mmap.ALLOCATIONGRANULARITY != PAGE_SIZE:
         return (f"this computer maps memory in units of {mmap.ALLOCATIONGRANULARITY} bytes, blocks have "
                 f"{PAGE_SIZE}; the model's view stays")
-    return ""
+    return probe.memory()
+
+
+def alone() -> str:
+    """Why no other process can map a file natively; empty if one can."""
+    return unavailable() or probe.processes()
 
 
 def _need_mmu() -> None:

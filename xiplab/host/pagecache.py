@@ -20,6 +20,7 @@ import sys
 import tempfile
 from types import TracebackType
 
+from xiplab.host import probe
 from xiplab.units import PAGE_SIZE
 
 PAGES = 4
@@ -31,7 +32,9 @@ def unavailable() -> str:
         return f"what is dirty can be seen on Linux, this is {sys.platform}"
     if mmap.PAGESIZE != PAGE_SIZE:
         return f"the pages of this computer have {mmap.PAGESIZE} bytes, not {PAGE_SIZE}"
-    return "" if os.access("/proc/self/smaps", os.R_OK) else "this computer does not show /proc/self/smaps"
+    if not os.access("/proc/self/smaps", os.R_OK):
+        return "this computer does not show /proc/self/smaps"
+    return probe.files()
 
 
 class CachedFile:

@@ -32,7 +32,7 @@ from xiplab.errors import ADDRESSING, PROTECTION, KernelBug, ProgramInterruption
 from xiplab.ondisk import Bytes
 from xiplab.units import PAGE_SHIFT, PAGE_SIZE, GiB, Paddr, Pfn
 
-if sys.platform != "win32":
+if sys.platform not in ("win32", "emscripten"):
     import fcntl
 
 REFERENCE = 0x04
@@ -40,7 +40,7 @@ REFERENCE = 0x04
 CHANGE = 0x02
 """In a storage key: something was stored into the frame."""
 
-DEFAULT_SIZE = 64 * GiB
+DEFAULT_SIZE, SMALLEST_SIZE = 64 * GiB, GiB // 4
 COLLECT_AFTER = 64
 """Machines refer to themselves, so an unused one keeps its descriptor and its addresses until the collector
 comes by, which counts objects and not what they hold. After so many storages it is called."""
@@ -72,12 +72,32 @@ def _shareable_file(size: int) -> int:
     return fd
 
 
+def host_memory(size: int) -> tuple[int, mmap.mmap]:
+    """Sparse memory of `size` bytes, and its descriptor.
+
+    Where files cannot be mapped: -1, and as much memory of this process alone as the host promises.
+    """
+    fd = -1
+    try:
+        fd = _shareable_file(size)
+        return fd, mmap.mmap(fd, size)
+    except OSError:
+        if fd >= 0:
+            os.close(fd)
+    while size > SMALLEST_SIZE:
+        try:
+            return -1, mmap.mmap(-1, size)
+        except OSError:
+            size //= 2
+    return -1, mmap.mmap(-1, size)
+
+
 class Storage:
     """All frames of the machine, sparse: a frame takes host memory when it is first written.
 
     Attributes:
         fd: descriptor of the memory, closed with this object; another process that maps it sees
-            the same frames.
+            the same frames. -1 where this computer maps no files: nobody else can have them.
         map: the host's mapping of it; its slices copy.
         memory: memoryview of all frames; its slices do not copy.
         array: uint8 view of all frames. readonly: the same, refusing stores.
@@ -87,13 +107,13 @@ class Storage:
     def __init__(self, size: int = DEFAULT_SIZE) -> None:
         if next(_made) % COLLECT_AFTER == 0:
             gc.collect()
-        self.fd = _shareable_file(size)
-        weakref.finalize(self, os.close, self.fd)
-        self.map = mmap.mmap(self.fd, size)
+        self.fd, self.map = host_memory(size)
+        if self.fd >= 0:
+            weakref.finalize(self, os.close, self.fd)
         self.memory = memoryview(self.map)
         self.array: Bytes = np.frombuffer(self.map, np.uint8)
         self.readonly: Bytes = np.frombuffer(self.memory.toreadonly(), np.uint8)
-        self.npages = size >> PAGE_SHIFT
+        self.npages = len(self.map) >> PAGE_SHIFT
         self.used = 0
         self._free: list[tuple[int, int]] = [(0, self.npages)]
 

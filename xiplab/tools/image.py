@@ -172,5 +172,5 @@ def course_image() -> bytes:
         return shipped_image()
     try:
         return build_by_e2fsprogs(program)
-    except subprocess.CalledProcessError:
+    except (OSError, subprocess.CalledProcessError):
         return shipped_image()

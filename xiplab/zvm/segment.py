@@ -129,9 +129,9 @@ class LoadedRun:
 def data_extents(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The parts of a sparse file's bytes start..end (exclusive) that hold data, as (start, end).
 
-    On a host that cannot tell, all of it counts as data.
+    On a host that cannot tell, or for memory that is no file (fd -1), all of it counts as data.
     """
-    if not hasattr(os, "SEEK_DATA"):
+    if fd < 0 or not hasattr(os, "SEEK_DATA"):
         yield start, end
         return
     while start < end:

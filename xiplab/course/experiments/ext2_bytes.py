@@ -33,6 +33,7 @@ from xiplab.course.experiments.words import refusal
 from xiplab.course.start import text_of
 from xiplab.errors import Panic
 from xiplab.guest import ZVM
+from xiplab.host import probe
 from xiplab.ondisk import Bytes
 from xiplab.tools import debugfs, e2fsck
 from xiplab.tools.debugfs import Piece, Role
@@ -258,6 +259,8 @@ def real_e2fsck(image: bytes) -> str:
     program = shutil.which("e2fsck", path=os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_FOLDERS]))
     if program is None:
         return "this computer has none"
+    if why_not := probe.files() or probe.processes():
+        return f"cannot be asked: {why_not}"
     with tempfile.NamedTemporaryFile() as file:
         file.write(image)
         file.flush()

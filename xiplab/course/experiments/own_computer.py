@@ -16,7 +16,7 @@ sees and what it costs.
     experiment.rows()                   what each process sees, and its Rss and Pss
     experiment.count_with(f)            a function of one's own that finds them in a process's smaps
 
-Where the host has no such mappings, `unavailable()` says why, and there are no processes.
+Where the host has no such mappings, `alone()` says why, and there are no processes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TypeAlias
 
 from xiplab.course.experiments.stage import Stage, action
 from xiplab.guest import ZVM, Guest
-from xiplab.host.native import PROT_READ, PROT_WRITE, Extent, Peer, extents, unavailable
+from xiplab.host.native import PROT_READ, PROT_WRITE, Extent, Peer, alone, extents
 from xiplab.linux.include.fs import O_RDWR, File
 from xiplab.ondisk import Bytes
 from xiplab.tools.mke2fs import mke2fs
@@ -121,7 +121,7 @@ class OwnComputer(Stage):
         self.filp = open_file(self.guest)
         self.counting: Counting | None = None
         self.processes, self.said = (), "The file lies in the segment. No process has it yet."
-        if not unavailable():
+        if not alone():
             for kind in ("in place", "in place", "copy"):
                 self._attach(kind)
             self.said = "Three processes have the file: two in place, the third as a copy of its own."
