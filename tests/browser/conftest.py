@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter import Lab
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -60,6 +61,50 @@ def chromium() -> Iterator[Any]:
     yield browser
     browser.close()
     playwright.stop()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One server for all tests."""
+    pytest.importorskip("jupyterlab")
+    server = Lab(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def ran(lab: Lab, chromium: Any) -> Iterator[Callable[[str], Any]]:
+    """ran(name) is a page of its own with a notebook that was run from the top; it is run once."""
+    pages: dict[str, Any] = {}
+
+    def page(name: str) -> Any:
+        if name not in pages:
+            pages[name] = open_page(chromium)
+            lab.copy(name, f"run-{name}")
+            lab.open(pages[name], f"run-{name}")
+            lab.run_all(pages[name])
+        return pages[name]
+
+    yield page
+    for opened in pages.values():
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def visitor(chromium: Any) -> Iterator[Any]:
+    """A page for tests that need JupyterLab and no notebook before theirs: it is loaded once."""
+    page = open_page(chromium)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def guest_page(visitor: Any, artifacts: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The visitors' page, with nothing noted yet."""
+    for noted in (visitor.console, visitor.errors, visitor.requests):
+        noted.clear()
+    yield visitor
+    keep_if_failed(request, visitor, artifacts)
 
 
 def open_page(chromium: Any, **options: Any) -> Any:

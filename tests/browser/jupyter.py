@@ -1,7 +1,7 @@
 """A JupyterLab server with folders of its own, and what a test does in its page.
 
     lab = Lab(folder, notebooks)      copies of the notebooks, no trust, no settings of this computer
-    lab.open(page, "00_start.ipynb")  a page that shows the notebook, with its kernel connected
+    lab.open(page, "00_start.ipynb")  a page that shows the notebook alone, with its kernel connected
     lab.run_all(page)                 until the last cell has printed
 
 Waits are on what the page shows, never on time. Commands of JupyterLab are started and not awaited:
@@ -29,6 +29,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
            "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 DONE = "ALL CELLS ARE DONE"
+CLOSE = """() => {
+  for (const shown of [...jupyterapp.shell.widgets("main")]) {
+    if (!shown.context) continue;
+    void shown.sessionContext.shutdown();
+    shown.context.model.dirty = false;
+    shown.dispose();
+  }
+}"""
 END_WITH_THE_TEST = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
@@ -62,7 +70,7 @@ class Lab:
              "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
              f"--IdentityProvider.token={self.token}", f"--ServerApp.root_dir={self.root}",
              "--LabApp.extension_manager=readonly", "--LanguageServerManager.autodetect=False",
-             "--LabApp.expose_app_in_browser=True"],
+             "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"],
             env={**os.environ, **folders, "PYTHONPATH": python_path},
             stdout=self.log, stderr=subprocess.STDOUT)
         self._wait()
@@ -97,11 +105,33 @@ class Lab:
         return path
 
     def open(self, page: Any, name: str) -> None:
-        """Show a notebook; returns when its kernel is connected."""
-        page.goto(f"{self.url}/lab/tree/{name}?token={self.token}&reset")
+        """Show a notebook, and no other; returns when its kernel is connected.
+
+        A page that shows JupyterLab already is not loaded again.
+        """
+        if page.url.startswith(f"{self.url}/lab/"):
+            page.evaluate(CLOSE)
+            page.wait_for_function("!document.querySelector('.jp-Notebook')")
+            page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', { path })", name)
+        else:
+            self.load(page, f"lab/tree/{name}", "&reset")
+        self._connected(page, name)
+
+    def load(self, page: Any, path: str, options: str = "") -> None:
+        """Load a page of the server; returns when a notebook is in it."""
+        page.goto(f"{self.url}/{path}?token={self.token}{options}")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-                               "?.status === 'idle'", timeout=60_000)
+
+    def open_in_notebook_7(self, page: Any, name: str) -> None:
+        """Show a notebook in Notebook 7, which the same server serves."""
+        self.load(page, f"notebooks/{name}")
+        self._connected(page, name)
+
+    def _connected(self, page: Any, name: str) -> None:
+        page.wait_for_function(
+            "path => { const shown = window.jupyterapp?.shell.currentWidget;"
+            " return shown?.context?.path === path && shown.sessionContext.session?.kernel?.status === 'idle'"
+            " && document.querySelector('.jp-Notebook .jp-CodeCell') !== null; }", arg=name, timeout=60_000)
 
     def run_all(self, page: Any) -> None:
         """Run all cells of a notebook made by copy()."""

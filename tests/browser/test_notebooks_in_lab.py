@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import keep_if_failed, open_page
+from conftest import keep_if_failed
 from jupyter import ROOT, Lab
 
 FOCUSABLE = ".xip :is(a[href], button, input, summary, [tabindex])"
@@ -48,14 +48,9 @@ PATIENCE = """async ([number, name, count, limit, typed]) => {
   return times;
 }"""
 WARM_UP = 3
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    pytest.importorskip("jupyterlab")
-    server = Lab(tmp_path_factory.mktemp("lab"))
-    yield server
-    server.stop()
+START = "00_start.ipynb"
+KEPT = (START, "09_shortcomings.ipynb", "10_after.ipynb")
+"""Other tests go on with these, each in a page of its own."""
 
 
 def errors(page: Any) -> list[str]:
@@ -69,14 +64,9 @@ def cells(page: Any) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def opened(lab: Lab, chromium: Any) -> Iterator[Any]:
+def opened(ran: Callable[[str], Any]) -> Any:
     """A page with notebook 00, run from the top."""
-    lab.copy("00_start.ipynb", "start.ipynb")
-    page = open_page(chromium)
-    lab.open(page, "start.ipynb")
-    lab.run_all(page)
-    yield page
-    page.close()
+    return ran(START)
 
 
 @pytest.fixture
@@ -122,13 +112,16 @@ def press_keys_in(page: Any, widget: Any) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb")))
 def test_notebook_runs_its_widgets_answer_in_time_and_keep_their_keys(
-        lab: Lab, new_page: Callable[..., Any], artifacts: Path, name: str,
+        lab: Lab, ran: Callable[[str], Any], guest_page: Any, artifacts: Path, name: str,
         record_property: Callable[[str, object], None]) -> None:
     """No error, no foreign request; a step is drawn within 100 ms (median) and 200 ms (95 %)."""
-    lab.copy(name, f"run-{name}")
-    page = new_page()
-    lab.open(page, f"run-{name}")
-    lab.run_all(page)
+    if name in KEPT:
+        page = ran(name)
+    else:
+        page = guest_page
+        lab.copy(name, f"run-{name}")
+        lab.open(page, f"run-{name}")
+        lab.run_all(page)
     views = sum(WIDGET in output.get("data", {})
                 for cell in json.loads((ROOT / "notebooks" / name).read_text())["cells"]
                 for output in cell.get("outputs", ()))
@@ -152,10 +145,10 @@ def test_notebook_runs_its_widgets_answer_in_time_and_keep_their_keys(
     assert lab.outside(page) == []
 
 
-def test_first_page_leads_to_the_first_notebook_and_to_a_cell(lab: Lab, new_page: Callable[..., Any]) -> None:
+def test_first_page_leads_to_the_first_notebook_and_to_a_cell(lab: Lab, guest_page: Any) -> None:
     """The map's links open notebooks beside it, without a run."""
     lab.copy("START.ipynb", "first.ipynb")
-    page = new_page()
+    page = guest_page
     lab.open(page, "first.ipynb")
     lab.run_all(page)
     page.get_by_role("link", name="start", exact=True).first.click()
@@ -214,8 +207,7 @@ def test_click_to_picture_takes_less_than_a_tenth_of_a_second(
 
 def test_keys_in_the_widget_never_change_the_notebook(start: Any) -> None:
     before = cells(start)
-    for number in range(start.locator(FOCUSABLE).count()):
-        element = start.locator(FOCUSABLE).nth(number)
+    for element in start.locator(FOCUSABLE).element_handles():
         if not element.is_visible():
             continue
         for key in ("b", "a", "d", "d", "x", "ArrowDown", "ArrowUp", "Enter"):
@@ -242,9 +234,9 @@ def dark(color: str) -> bool:
     return sum(float(part) for part in re.findall(r"[\d.]+", color)[:3]) < 3 * 128
 
 
-def test_untrusted_clone_shows_the_tables(lab: Lab, new_page: Callable[..., Any], artifacts: Path) -> None:
-    shutil.copy(ROOT / "notebooks" / "00_start.ipynb", lab.root / "clone.ipynb")
-    page = new_page()
+def test_untrusted_clone_shows_the_tables(lab: Lab, guest_page: Any, artifacts: Path) -> None:
+    shutil.copy(ROOT / "notebooks" / START, lab.root / "clone.ipynb")
+    page = guest_page
     lab.open(page, "clone.ipynb")
     tables = page.locator(".jp-RenderedHTMLCommon table").filter(has_text="Storage: segment SHLIB")
     tables.first.scroll_into_view_if_needed()
@@ -256,15 +248,15 @@ def test_untrusted_clone_shows_the_tables(lab: Lab, new_page: Callable[..., Any]
 
 
 def test_trusted_clone_shows_the_picture_without_running(
-        lab: Lab, new_page: Callable[..., Any], artifacts: Path) -> None:
+        lab: Lab, guest_page: Any, artifacts: Path) -> None:
     """The state that is stored in the notebook is enough; a click says that Python is not there."""
     nbformat = pytest.importorskip("nbformat")
     sign = pytest.importorskip("nbformat.sign")
-    path = Path(shutil.copy(ROOT / "notebooks" / "00_start.ipynb", lab.root / "trusted.ipynb"))
+    path = Path(shutil.copy(ROOT / "notebooks" / START, lab.root / "trusted.ipynb"))
     notary = sign.NotebookNotary(data_dir=str(lab.state / "JUPYTER_DATA_DIR"))
     notary.sign(nbformat.read(path, as_version=4))
     notary.store.close()
-    page = new_page()
+    page = guest_page
     lab.open(page, "trusted.ipynb")
     page.locator(".xip[data-seq]").scroll_into_view_if_needed()
     page.get_by_role("button", name="Step").click()
@@ -279,7 +271,7 @@ def test_reloaded_page_shows_the_same_state(lab: Lab, start: Any) -> None:
     start.wait_for_selector(".xip td.xip-stale[data-offset='2']")
     start.evaluate("void jupyterapp.commands.execute('docmanager:save')")
     start.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
-    lab.open(start, "start.ipynb")
+    lab.load(start, f"lab/tree/run-{START}", "&reset")
     start.wait_for_selector(".xip td.xip-stale[data-offset='2']")
 
     assert shown(start, 2)["LINUX1"] == 0x2B
@@ -287,7 +279,7 @@ def test_reloaded_page_shows_the_same_state(lab: Lab, start: Any) -> None:
 
 def test_second_tab_moves_with_the_first(lab: Lab, start: Any, new_page: Callable[..., Any]) -> None:
     second = new_page()
-    lab.open(second, "start.ipynb")
+    lab.open(second, f"run-{START}")
     second.wait_for_selector(".xip[data-seq]")
     lab.ask(start, "experiment.store(3, 0x2b)")
     second.wait_for_selector(".xip td.xip-stale[data-offset='3']")

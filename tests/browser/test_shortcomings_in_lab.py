@@ -7,43 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import keep_if_failed, open_page
+from conftest import keep_if_failed
 from jupyter import Lab
 
 from xiplab.host import native
 
 pytestmark = pytest.mark.browser
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    pytest.importorskip("jupyterlab")
-    server = Lab(tmp_path_factory.mktemp("lab"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def pages(lab: Lab, chromium: Any) -> Iterator[dict[str, Any]]:
-    """Both notebooks, run from the top."""
-    opened = {}
-    for name in ("09_shortcomings.ipynb", "10_after.ipynb"):
-        lab.copy(name, f"run_{name}")
-        opened[name] = open_page(chromium)
-        lab.open(opened[name], f"run_{name}")
-        lab.run_all(opened[name])
-    yield opened
-    for page in opened.values():
-        page.close()
-
 
 @pytest.fixture
-def page(pages: dict[str, Any], lab: Lab, artifacts: Path, request: pytest.FixtureRequest
+def page(ran: Callable[[str], Any], lab: Lab, artifacts: Path, request: pytest.FixtureRequest
          ) -> Iterator[Callable[[str, int, str], Any]]:
     """page(notebook, index, name): the page, with that experiment reset and its widget in sight."""
     used: list[Any] = []
 
     def show(notebook: str, index: int, name: str) -> Any:
-        opened = pages[notebook]
+        opened = ran(notebook)
         used.append(opened)
         number = lab.ask(opened, f"{name}.reset(), {name}.sequence").split()[-1]
         root = opened.locator(".xip").nth(index)

@@ -71,6 +71,10 @@ def panel(view: SceneView, area: str) -> Any:
     return next(panel for panel in view.picture["panels"] if panel["area"] == area)
 
 
+def test_status_line_is_what_the_experiment_says(view: SceneView) -> None:
+    assert view.picture["status"] == view.experiment.sentence()
+
+
 def test_every_panel_has_its_area(view: SceneView) -> None:
     places = [place for row in view.picture["areas"] for place in row]
     areas = {area for place in places for area in ([place] if isinstance(place, str) else place)}
