@@ -5,7 +5,7 @@
 # tells them?**
 #
 # You will *predict* who sees the change, and *build* the one function that makes it possible.
-# You need notebook 00 and Python. It takes about 30 minutes.
+# You need [notebook 00](../notebooks/00_start.ipynb) and Python. It takes about 30 minutes.
 #
 # How it works: write your answer in the cell that begins with `# Your turn`, run it, then run the cell
 # below it. That cell judges your answer and says why. Try as often as you like.

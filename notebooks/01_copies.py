@@ -469,5 +469,5 @@ assert (through_cache.frames, through_cache.copied) == (8, 8 * 4096), "pages × 
 assert (directly.frames, directly.copied) == (0, 0), "in place: neither frames nor copies"
 
 # %% next [markdown]
-# **Before:** [00](00_start.ipynb), who sees a changed byte. **Next:** notebook
-# [02](02_segments.ipynb) asks what a segment is, and who may share or write it.
+# **Now do** [exercise 01](../exercises/01_copies.ipynb). **Before:** [00](00_start.ipynb), who sees a changed
+# byte. **Next:** notebook [02](02_segments.ipynb) asks what a segment is, and who may share or write it.

@@ -480,5 +480,5 @@ assert condition == 1, "purge: this LINUX1 had not loaded it"
 experiment.reset()
 
 # %% next [markdown]
-# **Back:** [notebook 01](01_copies.ipynb). **Next:** [notebook 03](03_dcssblk.ipynb) makes a disk of a
-# segment, so that a file system can lie there.
+# **Now do** [exercise 02](../exercises/02_segments.ipynb). **Back:** [notebook 01](01_copies.ipynb).
+# **Next:** [notebook 03](03_dcssblk.ipynb) makes a disk of a segment, so that a file system can lie there.

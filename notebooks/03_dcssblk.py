@@ -463,5 +463,5 @@ assert "ENXIO" in experiment.direct_access("dcssblk0", 0), "no promise to who ha
 experiment.reset()
 
 # %% next [markdown]
-# **Back:** [notebook 02](02_segments.ipynb). **Next:** [notebook 04](04_ext2.ipynb) looks for a file's
-# bytes on such a disk.
+# **Now do** [exercise 03](../exercises/03_dcssblk.ipynb). **Back:** [notebook 02](02_segments.ipynb).
+# **Next:** [notebook 04](04_ext2.ipynb) looks for a file's bytes on such a disk.

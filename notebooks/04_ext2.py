@@ -396,5 +396,6 @@ assert Ext2Inode(np.frombuffer(image, np.uint8), 18816).i_block[1] == 27, "inode
 experiment.reset()
 
 # %% next [markdown]
-# **Back:** [notebook 03](03_dcssblk.ipynb). **Next:** in [notebook 05](05_get_xip_mem.ipynb) both ways
-# meet. A block number times 8 is a sector, and direct_access tells its frame.
+# **Now do** [exercise 04](../exercises/04_ext2.ipynb). **Back:** [notebook 03](03_dcssblk.ipynb). **Next:**
+# in [notebook 05](05_get_xip_mem.ipynb) both ways meet. A block number times 8 is a sector, and
+# direct_access tells its frame.

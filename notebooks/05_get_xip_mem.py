@@ -408,5 +408,6 @@ assert get_xip_mem(mapping, 3, True) == answer_for(3), "after create it is there
 assert mapping.a_ops.readpage is mapping.a_ops.writepage is None, "there is one way only"
 
 # %% next [markdown]
-# **Back:** [notebook 04](04_ext2.ipynb) shows where the block map lies on the device. **Next:**
+# **Now do** [exercise 05](../exercises/05_get_xip_mem.ipynb). **Back:** [notebook 04](04_ext2.ipynb) shows
+# where the block map lies on the device. **Next:**
 # [notebook 06](06_read_write.ipynb) reads and writes through `get_xip_mem`, with one copy and no page cache.

@@ -10,8 +10,8 @@
 # **The question of this exercise: how does a page of a file become a frame, and what if there is none?**
 #
 # You will *predict* what the block map answers, put the making of a block *in order*, *mend* two bugs that
-# real Linux had, and *build* the function that carries a whole file. You need notebook 05. It takes about 45
-# minutes.
+# real Linux had, and *build* the function that carries a whole file. You need
+# [notebook 05](../notebooks/05_get_xip_mem.ipynb). It takes about 45 minutes.
 #
 # How it works: write your answer in the cell that begins with `# Your turn`, run it, then run the cells
 # below it. The picture shows what your function does; the last cell judges it and says why. Try as often as

@@ -15,6 +15,7 @@ from xiplab.course.figures import numbers_of_all, without_a_cell
 from xiplab.course.predictions import PREDICTIONS
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
+EXERCISES = FOLDER.with_name("exercises")
 NAMES = sorted(path.name for path in FOLDER.glob("[0-9][0-9]_*.ipynb"))
 
 Cells = dict[str, str]
@@ -107,3 +108,15 @@ def test_every_number_of_the_prose_comes_from_a_cell(notebook: Any) -> None:
     course = (json.loads((FOLDER / name).read_text(encoding="utf-8")) for name in NAMES)
 
     assert list(without_a_cell(notebook, numbers_of_all(course))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if (EXERCISES / name).exists()])
+def test_notebook_and_its_exercise_lead_to_each_other(name: str) -> None:
+    """The last cell of a notebook says: now do exercise NN."""
+    notebook, exercise = (sources(json.loads((folder / name).read_text(encoding="utf-8")), "markdown")
+                          for folder in (FOLDER, EXERCISES))
+    *_, last = notebook.values()
+
+    assert f"[exercise {name[:2]}](../exercises/{name})" in last, "the last cell leads to it"
+    assert f"(../notebooks/{name})" in "".join(exercise.values()), "and the exercise leads back"
