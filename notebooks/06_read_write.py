@@ -316,6 +316,21 @@ assert not guest.stat("/xip/story").st_mode & 0o4000, "the right is gone"
 fd = guest.open("/xip/story", O_RDWR | O_DIRECT)
 print(guest.pread(fd, 7, 0))
 
+# %% edges-switch [markdown]
+# A surprise: a file that is open already cannot be switched to it. `open` is content with `get_xip_mem`, and
+# `fcntl` asks for an operation called `direct_IO`, which files in place do not have. On the other side our
+# model has none either, so even `open` refuses. Real ext2 has one there, which moves whole sectors.
+
+# %% edges-switch-run
+F_SETFL = 4                                             # fcntl: change the flags of an open file
+for what, call in {
+        "fcntl, in place": lambda: guest.fcntl(experiment.fds["in place"], F_SETFL, O_DIRECT),
+        "open, page cache": lambda: guest.open("/cache/story", O_RDWR | O_DIRECT)}.items():
+    try:
+        print(what, call())
+    except OSError as failure:
+        print(what, "-", failure)
+
 # %% speed [markdown]
 # ## How long does it take? (3 minutes)
 #
