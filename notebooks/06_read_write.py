@@ -464,5 +464,6 @@ assert not a_ops.readpage, "so there is no readpage"
 assert not a_ops.writepage, "and no writepage"
 
 # %% next [markdown]
-# **Before:** [05](05_get_xip_mem.ipynb), from a page of a file to its frame. **Next:** [07](07_mmap.ipynb)
-# maps files in place: faults, the sparse page, private copies, and two races.
+# **Now do** [exercise 06](../exercises/06_read_write.ipynb). **Before:** [05](05_get_xip_mem.ipynb), from a
+# page of a file to its frame. **Next:** [07](07_mmap.ipynb) maps files in place: faults, the
+# sparse page, private copies, and two races.

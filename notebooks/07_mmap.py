@@ -446,5 +446,5 @@ machine.store("private", 2, "K")
 assert machine.entries("writer")[2].shows == "Jream", "a private store stays private"
 
 # %% next [markdown]
-# **Before:** [06](06_read_write.ipynb), reading and writing in place. **Next:** [08](08_execute.ipynb) runs a
-# program from mapped pages, in many guests.
+# **Now do** [exercise 07](../exercises/07_mmap.ipynb). **Before:** [06](06_read_write.ipynb), reading and
+# writing in place. **Next:** [08](08_execute.ipynb) runs a program from mapped pages, in many guests.

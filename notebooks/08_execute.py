@@ -431,5 +431,6 @@ for guest in ("LINUX1", "LINUX2"):
     assert machine.registers(guest)[2] == 5, "all execute what is in the segment now"
 
 # %% next [markdown]
-# **Before:** [07](07_mmap.ipynb), mapping in place. **Next:** [09](09_shortcomings.ipynb), where
+# **Now do** [exercise 08](../exercises/08_execute.ipynb). **Before:** [07](07_mmap.ipynb), mapping in place.
+# **Next:** [09](09_shortcomings.ipynb), where
 # execute-in-place ends.

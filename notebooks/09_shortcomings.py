@@ -441,6 +441,7 @@ assert flash.sees() != flash.cells(), "... at all times, which flash does not"
 assert loading.patched("LINUX1") != [], "3: bytes that all can use as they are"
 
 # %% next [markdown]
-# **Before:** [notebook 08](08_execute.ipynb) ran programs from a segment. **Next:**
+# **Now do** [exercise 09](../exercises/09_shortcomings.ipynb). **Before:** [notebook 08](08_execute.ipynb)
+# ran programs from a segment. **Next:**
 # [notebook 10](10_after.ipynb) asks what came after execute-in-place, and runs the experiment on your own
 # computer's memory.

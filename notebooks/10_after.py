@@ -376,5 +376,6 @@ if not native.alone():
 experiment.reset()
 
 # %% next [markdown]
-# **Before:** [notebook 09](09_shortcomings.ipynb) showed where execute-in-place ends. **Next:** this was the
-# last one. [Start again](00_start.ipynb), and explain each answer before you open it.
+# **Now do** [exercise 10](../exercises/10_after.ipynb). **Before:** [notebook 09](09_shortcomings.ipynb)
+# showed where execute-in-place ends. **Next:** this was the last one. [Start again](00_start.ipynb), and
+# explain each answer before you open it.

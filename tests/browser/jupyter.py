@@ -29,10 +29,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
            "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 DONE = "ALL CELLS ARE DONE"
+STOP = """() => {
+  for (const shown of jupyterapp.shell.widgets("main")) void shown.sessionContext?.shutdown();
+}"""
+STOPPED = """() => [...jupyterapp.shell.widgets("main")].every(
+  (shown) => !shown.sessionContext?.session?.kernel)"""
 CLOSE = """() => {
   for (const shown of [...jupyterapp.shell.widgets("main")]) {
     if (!shown.context) continue;
-    void shown.sessionContext.shutdown();
     shown.context.model.dirty = false;
     shown.dispose();
   }
@@ -110,6 +114,8 @@ class Lab:
         A page that shows JupyterLab already is not loaded again.
         """
         if page.url.startswith(f"{self.url}/lab/"):
+            page.evaluate(STOP)
+            page.wait_for_function(STOPPED)
             page.evaluate(CLOSE)
             page.wait_for_function("!document.querySelector('.jp-Notebook')")
             page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', { path })", name)

@@ -248,7 +248,7 @@ def test_untrusted_clone_shows_the_tables(lab: Lab, guest_page: Any, artifacts: 
 
 
 def test_trusted_clone_shows_the_picture_without_running(
-        lab: Lab, guest_page: Any, artifacts: Path) -> None:
+        lab: Lab, new_page: Callable[..., Any], artifacts: Path) -> None:
     """The state that is stored in the notebook is enough; a click says that Python is not there."""
     nbformat = pytest.importorskip("nbformat")
     sign = pytest.importorskip("nbformat.sign")
@@ -256,7 +256,7 @@ def test_trusted_clone_shows_the_picture_without_running(
     notary = sign.NotebookNotary(data_dir=str(lab.state / "JUPYTER_DATA_DIR"))
     notary.sign(nbformat.read(path, as_version=4))
     notary.store.close()
-    page = guest_page
+    page = new_page()
     lab.open(page, "trusted.ipynb")
     page.locator(".xip[data-seq]").scroll_into_view_if_needed()
     page.get_by_role("button", name="Step").click()
