@@ -239,6 +239,22 @@ def test_places_are_kept_while_blocks_are_added_and_forgotten_when_they_go() -> 
     assert quick.mapping("/mnt/f").xip_cache is None
 
 
+def test_first_write_of_a_small_file_zeroes_its_page_and_keeps_no_place() -> None:
+    """The block held something else before; the file ends within it."""
+    quick = on_segment(bytes(mke2fs(2 * MiB, blocks_per_group=256)))
+    quick.mount("xip")
+    for name in ("old", "new", "other"):
+        fd = quick.guest.open(f"/mnt/{name}", O_CREAT | O_RDWR)
+        quick.guest.write(fd, b"x" * (PAGE_SIZE if name == "old" else 10))
+        quick.guest.close(fd)
+        if name == "old":
+            quick.guest.unlink("/mnt/old")
+    assert [quick.mapping(f"/mnt/{name}").xip_cache for name in ("new", "other")] == [None, None]
+    quick.guest.truncate("/mnt/new", PAGE_SIZE)
+
+    assert quick.guest.cat("/mnt/new") == b"x" * 10 + bytes(PAGE_SIZE - 10)
+
+
 def test_small_file_read_once_keeps_no_places_and_read_again_does() -> None:
     quick, _ = mounted_pair()
     content = bytes(range(256)) * 20

@@ -171,7 +171,8 @@ def open_quick(task: Task, name: PathName, flags: int, mode: int) -> int:
     place = _parent_of(task, name)
     if place is None:
         return -1
-    fd = get_unused_fd(task)
+    files = task.files
+    fd = files.index(None) if None in files else get_unused_fd(task)
     mnt, parent, directory, last = place
     dentry = parent.d_subdirs.get(last)
     if dentry is None and directory.i_nlink:
@@ -187,15 +188,15 @@ def open_quick(task: Task, name: PathName, flags: int, mode: int) -> int:
     elif not _may_open(task, dentry, inode, flags):
         return -1
     if inode.i_fop.open is not None:
-        task.files[fd] = dentry_open((mnt, dentry), flags)
+        files[fd] = dentry_open((mnt, dentry), flags)
         return fd
     f_mode = flags + 1 & O_ACCMODE
     if f_mode & FMODE_WRITE:
         inode.i_writecount += 1
     inode.i_count += 1
     mnt.mnt_count += 1
-    task.files[fd] = File(dentry, mnt, inode, inode.i_mapping, flags & ~(O_CREAT | O_EXCL), f_mode,
-                          inode.i_fop)
+    files[fd] = File(dentry, mnt, inode, inode.i_mapping, flags & ~(O_CREAT | O_EXCL), f_mode,
+                     inode.i_fop)
     return fd
 
 

@@ -267,6 +267,37 @@ def xip_read_bytes(filp: File, count: int, pos: int) -> bytes | None:
     return places.map[at:at + count]
 
 
+def _write_first(filp: File, data: bytes | memoryview) -> int:
+    """The first bytes of an empty file: most small files are written once, so their place is not kept.
+
+    Returns:
+        how many; 0 if that is not simple.
+    Raises:
+        ProgramInterruption: PROTECTION if the new page must not be stored to.
+    """
+    inode, mapping = filp.f_inode, filp.f_mapping
+    get_xip_next = mapping.a_ops.get_xip_next
+    seen: tuple[bool, int, int, int] | None = inode.i_sb.s_xip_range
+    if get_xip_next is None or seen is None or inode.i_mode & SET_ID_BITS:
+        return 0
+    kmem = get_xip_next(mapping, 0)
+    if not kmem:
+        return 0
+    writable, start, end, delta = seen
+    if not writable or not start <= kmem < end:
+        mapping.kernel.memory.span(kmem, PAGE_SIZE, "store")[:] = ZERO_PAGE
+        return 0
+    file_update_time(filp)
+    at, count = kmem + delta, len(data)
+    storage = mapping.kernel.memory.storage.map
+    if count < PAGE_SIZE:
+        storage[at:at + PAGE_SIZE] = ZERO_PAGE
+    storage[at:at + count] = data
+    inode.i_size = count
+    inode.i_dirty = True
+    return count
+
+
 def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | None:
     """What a write does; None if it must be made by `write`. The file is open for writing.
 
@@ -289,6 +320,8 @@ def xip_write_bytes(filp: File, data: bytes | memoryview, pos: int) -> int | Non
     mapping = filp.f_mapping
     places: XipPlaces | None = mapping.xip_cache
     if places is None or places.a_ops is not mapping.a_ops:
+        if places is None and not inode.i_size and not pos and (moved := _write_first(filp, data)):
+            return moved
         places = new_places(mapping)
     if places is None or not places.writable:
         return None

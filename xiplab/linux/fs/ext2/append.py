@@ -23,13 +23,14 @@ from typing import TypeAlias
 
 from xiplab.linux.fs.buffer import BufferHead, mark_buffer_dirty_inode
 from xiplab.linux.fs.ext2.balloc import find_next_usable_block, group_end, in_system_zone
-from xiplab.linux.fs.ext2.ext2 import Ext2InodeInfo, Ext2SbInfo, Ext2Window
+from xiplab.linux.fs.ext2.ext2 import COUNTS_AT, FREE_BLOCKS, Ext2InodeInfo, Ext2SbInfo, Ext2Window
 from xiplab.linux.fs.ext2.ext2_fs import EXT2_NDIR_BLOCKS, POINTER
 from xiplab.linux.include.fs import MS_SYNCHRONOUS, Inode
 from xiplab.units import SECTOR_SHIFT, Block
 
 ClearTarget: TypeAlias = Callable[[Inode, int, int], None]
 
+_store_free_blocks = FREE_BLOCKS.pack_into
 COLOURS = 16
 """Tasks start at different places of a group: pid modulo this."""
 
@@ -85,7 +86,9 @@ def ext2_take_first(inode: Inode, block: int, clear_target: ClearTarget | None =
     bit = block - group.first_block
     bits.b_data[bit >> 3] |= 1 << (bit & 7)
     bits.b_dirty = True
-    group.take_block()
+    group.free_blocks -= 1
+    _store_free_blocks(group.desc.b_data, group.offset + COUNTS_AT, group.free_blocks & 0xFFFF)
+    group.desc.b_dirty = True
     info.s_freeblocks_counter -= 1
     inode.i_blocks += inode.i_sb.s_blocksize >> SECTOR_SHIFT
     inode.i_dirty = True

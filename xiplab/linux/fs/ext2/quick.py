@@ -245,9 +245,9 @@ def _make_empty(inode: Inode, parent: Inode) -> None:
     file_type = EXT2_FT_DIR if info.s_filetype else 0
     _DOTS.pack_into(page.data, 0, inode.i_ino, DOTDOT_AT, 1, file_type, b".",
                     parent.i_ino, PAGE_SIZE - DOTDOT_AT, 2, file_type, b"..")
-    index = inode.i_private.i_dir_index = DirIndex(records={0: [0, DOTDOT_AT]})
-    index.add(b".", inode.i_ino, file_type, 0)
-    index.add(b"..", parent.i_ino, file_type, DOTDOT_AT)
+    names = {b".": _entry(DirEntry, (inode.i_ino, file_type, 0)),
+             b"..": _entry(DirEntry, (parent.i_ino, file_type, DOTDOT_AT))}
+    inode.i_private.i_dir_index = DirIndex(names, {0: [0, DOTDOT_AT]}, {}, {0: 0}, True, DOTDOT_AT)
     inode.i_size = PAGE_SIZE
     _changed(inode, page, inode.i_ctime)
 
