@@ -377,5 +377,5 @@ experiment.reset()
 
 # %% next [markdown]
 # **Now do** [exercise 10](../exercises/10_after.ipynb). **Before:** [notebook 09](09_shortcomings.ipynb)
-# showed where execute-in-place ends. **Next:** this was the last one. [Start again](00_start.ipynb), and
-# explain each answer before you open it.
+# showed where execute-in-place ends. **Next:** this was the last one. In the
+# [capstone](../exercises/11_capstone.ipynb), functions of your own run a program that nobody has copied.
