@@ -99,8 +99,13 @@ def visitor(chromium: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def guest_page(visitor: Any, artifacts: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The visitors' page, with nothing noted yet."""
+def guest_page(lab: Lab, visitor: Any, artifacts: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The visitors' page, with nothing open and nothing noted yet.
+
+    What JupyterLab says while it closes the notebook of the test before is of no concern to this one.
+    """
+    if visitor.url.startswith(lab.url):
+        lab.close(visitor)
     for noted in (visitor.console, visitor.errors, visitor.requests):
         noted.clear()
     yield visitor

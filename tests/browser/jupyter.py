@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_SETTINGS_DIR",
            "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
 DONE = "ALL CELLS ARE DONE"
+STARTED = """() => [...jupyterapp.shell.widgets("main")].every(({ sessionContext }) =>
+  !sessionContext || sessionContext.session?.kernel?.connectionStatus === "connected")"""
 STOP = """() => {
   for (const shown of jupyterapp.shell.widgets("main")) void shown.sessionContext?.shutdown();
 }"""
@@ -114,14 +116,19 @@ class Lab:
         A page that shows JupyterLab already is not loaded again.
         """
         if page.url.startswith(f"{self.url}/lab/"):
-            page.evaluate(STOP)
-            page.wait_for_function(STOPPED)
-            page.evaluate(CLOSE)
-            page.wait_for_function("!document.querySelector('.jp-Notebook')")
+            self.close(page)
             page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', { path })", name)
         else:
             self.load(page, f"lab/tree/{name}", "&reset")
         self._connected(page, name)
+
+    def close(self, page: Any) -> None:
+        """End the kernels of a page that shows JupyterLab, and close what it shows."""
+        page.wait_for_function(STARTED, timeout=60_000)
+        page.evaluate(STOP)
+        page.wait_for_function(STOPPED, timeout=60_000)
+        page.evaluate(CLOSE)
+        page.wait_for_function("!document.querySelector('.jp-Notebook')")
 
     def load(self, page: Any, path: str, options: str = "") -> None:
         """Load a page of the server; returns when a notebook is in it."""
