@@ -1,4 +1,4 @@
-"""Paths, quickly: to open, make and remove a file whose directory is in the dentry cache.
+"""Paths, quickly: to look at, open, make and remove a file whose directory is in the dentry cache.
 
 Each function here does what several of the long form's do, if the path is simple; else it answers "no",
 before anything has changed, and the caller takes the long form:
@@ -11,9 +11,9 @@ before anything has changed, and the caller takes the long form:
 
 A path is simple if it is text, if its directories are in the cache and may be searched by everybody, if
 no `.`, `..`, symbolic link or second mount lies on it, and no slash at its end. The answer must be "yes" at
-once, too: an ordinary file; plain flags; permission by the mode bits; no attribute that forbids or
-inherits anything; not the last free descriptor. Errors are left to the long form, which says what is wrong.
-The file system is asked through its tables, here as there. While somebody records, nothing is quick.
+once, too: an ordinary file, or a directory to be read; plain flags; permission by the mode bits; no
+attribute that forbids or inherits anything. Errors are left to the long form, which says what is wrong. The
+file system is asked through its tables, here as there. While somebody records, nothing is quick.
 
 Both forms give the same: tests/linux/test_namei_quick.py runs both side by side.
 

@@ -6,12 +6,11 @@ pointer into the slot behind the last pointer. A window keeps what is known of t
     file      | ...  | iblock |             its pointer: in slot `iblock - base` of `bh`, or of the inode
     device    | ...  | block  | ... last |  its bit: in the bitmap of `group`
 
-The first block of a file has a window, too, at the place where the long way would find it. Nothing is
-taken before it is asked for, so nothing has to be given back, and the block is always the one that the
-long way would take.
+The first block of a file needs no window: most files have no second one. Nothing is taken before it is
+asked for, so nothing has to be given back, and the block is always the one that the long way would take.
 
-Interface: ext2_window(), ext2_take_next(), task_goal(). Any other allocation or truncation of
-the file ends the window (remember_allocation in indirect.py).
+Interface: ext2_find_first(), ext2_take_first(); ext2_window(), ext2_take_next(); task_goal(). Any other
+allocation or truncation of the file ends the window (remember_allocation in indirect.py).
 
 Kernel: none (ext2_get_blocks and ext2_new_blocks, for one block)
 """

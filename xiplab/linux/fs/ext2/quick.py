@@ -30,7 +30,6 @@ from typing import TypeAlias
 from xiplab.linux.fs.buffer import BufferHead, unmap_underlying_metadata
 from xiplab.linux.fs.ext2.append import ext2_find_first, ext2_take_first
 from xiplab.linux.fs.ext2.ext2 import (
-    COUNTS,
     EXT2_MOUNT_GRPID,
     EXT2_MOUNT_OLDALLOC,
     DirEntry,
@@ -44,7 +43,6 @@ from xiplab.linux.fs.ext2.ext2_fs import (
     EXT2_FL_INHERITED,
     EXT2_FT_DIR,
     EXT2_FT_REG_FILE,
-    EXT2_INODE_FORMAT,
     EXT2_LINK_MAX,
     EXT2_NAME_LEN,
 )
@@ -83,16 +81,12 @@ _pack = EXT2_DIR_ENTRY_FORMAT.pack_into
 _HEADER = EXT2_DIR_ENTRY_FORMAT.size
 _REC_LEN = struct.Struct("<H")
 _REC_LEN_AT = 4
-_unpack_inode = EXT2_INODE_FORMAT.unpack_from
-_store_counts = COUNTS.pack_into
 _entry = tuple.__new__
 _INODE = struct.Struct("<I")
 _DOTS = struct.Struct("<IHBB4sIHBB4s")
 """The records "." and ".." of a new directory."""
 DOTDOT_AT = 12
 OFFSET_MASK = PAGE_SIZE - 1
-NOT_SIMPLE = EXT2_FL_INHERITED
-NSEC_PER_SEC = 1_000_000_000
 
 Place: TypeAlias = tuple[DirIndex, Page, int, int, int]
 """Where a name goes: the directory's index, the page, and there the record's offset, its length, and how
@@ -105,7 +99,7 @@ def _room_for(directory: Inode, name: bytes) -> Place | None:
     ei: Ext2InodeInfo = directory.i_private
     index = ei.i_dir_index
     if index is None or index.bad or name in index.names or len(name) > EXT2_NAME_LEN or tp_copy.probes \
-            or sb.s_flags & MS_SYNCHRONOUS or directory.i_flags or ei.i_flags & NOT_SIMPLE \
+            or sb.s_flags & MS_SYNCHRONOUS or directory.i_flags or ei.i_flags & EXT2_FL_INHERITED \
             or directory.i_mode & S_ISGID or sb.s_fs_info.s_mount_opt & EXT2_MOUNT_GRPID:
         return None
     wanted = _HEADER + len(name) + 3 & ~3

@@ -15,6 +15,8 @@ Kernel: none (v3.6 fs/ext2/ialloc.c and inode.c, as named above)
 
 from __future__ import annotations
 
+import struct
+
 from xiplab.linux.fs.buffer import BufferHead
 from xiplab.linux.fs.ext2.balloc import LOWEST_ZERO, ext2_free_blocks, find_next_zero_bit
 from xiplab.linux.fs.ext2.ext2 import (
@@ -42,6 +44,10 @@ from xiplab.linux.mm.filemap import truncate_inode_pages
 from xiplab.trace import tp_copy
 from xiplab.units import PAGE_SIZE, SECTOR_SHIFT, Ino
 
+SMALL = struct.Struct("<HHIIIIIHHIII I 56x I 24x")
+"""EXT2_INODE_FORMAT of a file with no more than its first block: the other pointers, and what stands behind
+the generation, are zero."""
+_store_small = SMALL.pack_into
 _unpack_inode = EXT2_INODE_FORMAT.unpack_from
 _store_counts = COUNTS.pack_into
 
@@ -144,14 +150,26 @@ def _free_block(inode: Inode, group: Ext2Group, block: int) -> None:
 
 
 def _store_inode(inode: Inode, group: Ext2Group, index: int) -> None:
-    """Put the record of inode number `index` of the group into its buffer: ext2_write_inode()."""
+    """Put the record of inode number `index` of the group, which has one block or none, into its buffer:
+    ext2_write_inode()."""
     sb = inode.i_sb
     block, offset = divmod(index * sb.s_fs_info.s_inode_size, PAGE_SIZE)
     assert sb.s_bdev is not None
     bh: BufferHead | None = sb.s_bdev.bd_buffers.get(group.inode_table + block)
     if bh is None or not bh.b_uptodate or sb.s_blocksize != PAGE_SIZE:
         bh, offset = ext2_get_inode(sb, inode.i_ino)
-    store_inode(inode, bh, offset)
+    ei: Ext2InodeInfo = inode.i_private
+    if (inode.i_uid | inode.i_gid) >> 16 or inode.i_size >> 31 \
+            or (ei.i_new and sb.s_fs_info.s_inode_size > SMALL.size) \
+            or ei.i_dir_acl or ei.i_faddr or ei.i_frag_no or ei.i_frag_size:
+        store_inode(inode, bh, offset)
+        return
+    _store_small(bh.b_data, offset, inode.i_mode, inode.i_uid, inode.i_size,
+                 inode.i_atime // NSEC_PER_SEC & 0xFFFFFFFF, inode.i_ctime // NSEC_PER_SEC & 0xFFFFFFFF,
+                 inode.i_mtime // NSEC_PER_SEC & 0xFFFFFFFF, ei.i_dtime, inode.i_gid, inode.i_nlink,
+                 inode.i_blocks & 0xFFFFFFFF, ei.i_flags, 0, ei.i_data[0], ei.i_generation)
+    bh.b_dirty = True
+    ei.i_new = inode.i_dirty = False
 
 
 def ext2_evict_inode_quick(inode: Inode) -> None:
